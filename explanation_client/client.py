@@ -1,0 +1,534 @@
+"""The client: explanations of an MLflow run, uploaded, listed, downloaded, verified, deleted."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from explanation_client import upload as uploads
+from explanation_client.artifacts import RunArtifacts
+from explanation_client.errors import (
+    ExplanationError,
+    ExplanationNotFoundError,
+    InvalidArgumentError,
+    RunNotFoundError,
+    StorageError,
+    UploadError,
+)
+from explanation_client.explanation import Explanation
+from explanation_client.format import Limits, summary_tag
+from explanation_client.index import Listed, Query, index_entries, not_found, tag_key, upload_order
+from explanation_client.info import ExplanationInfo
+from explanation_client.progress import progress_bar
+from explanation_client.spool import Spooled, forget_spool, read_spool, spool_upload
+from explanation_client.store.cache import FileCache, default_cache
+from explanation_client.store.check import (
+    Garbage,
+    Report,
+    delete_file,
+    delete_stored,
+    find_garbage,
+    verify_stored,
+)
+from explanation_client.store.read import Source, find_manifest, list_manifests, open_stored, stored_ids
+from explanation_client.store.retry import Deadline, retrying
+from explanation_client.store.write import Committed, write_explanation
+from explanation_client.tracking import RunRecord, Tracking, connect
+
+if TYPE_CHECKING:
+    from mlflow import ActiveRun, MlflowClient
+    from mlflow.entities import Run
+
+DEFAULT_TIMEOUT = 600.0
+
+
+class ExplanationClient:
+    """Explanations of one MLflow run. Made by :meth:`from_run` or :meth:`from_run_id`.
+
+    Parameters
+    ----------
+    tracking : Tracking
+        The tracking server.
+    run_id : str
+    timeout : float
+        Seconds for one operation, all its retries included.
+    cache : FileCache, optional
+        Where downloads are kept; by default a folder of the user, at most 2 GiB.
+    limits : Limits, optional
+        How large an explanation a download accepts.
+
+    """
+
+    def __init__(
+        self,
+        tracking: Tracking,
+        run_id: str,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        cache: FileCache | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self._tracking = tracking
+        self._run_id = run_id
+        self._timeout = timeout
+        self._cache = cache or default_cache()
+        self._limits = limits or Limits()
+        self._artifacts: RunArtifacts | None = None
+
+    @classmethod
+    def from_run(
+        cls, run: ActiveRun | Run | str | None = None, *, timeout: float = DEFAULT_TIMEOUT
+    ) -> ExplanationClient:
+        """Return the client of a run, a run id, or, with nothing, of the run that is active here.
+
+        Active is what ``mlflow.start_run`` started, or the run that the environment names (``MLFLOW_RUN_ID``, as set
+        by ``mlflow run``). The tracking server is the one that MLflow is set to.
+
+        Raises
+        ------
+        RunNotFoundError
+            Nothing was passed and no run is active.
+
+        """
+        import mlflow
+
+        if run is None:
+            active = mlflow.active_run()
+            run = active if active is not None else os.environ.get("MLFLOW_RUN_ID")
+        if run is None:
+            raise RunNotFoundError("no run is active: pass a run, or call this within `with mlflow.start_run():`")
+        return cls(connect(mlflow.get_tracking_uri()), _run_id(run), timeout=timeout)
+
+    @classmethod
+    def from_run_id(
+        cls,
+        workspace: MlflowClient | str | None = None,
+        experiment_name: str | None = None,
+        run_id: str | None = None,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+    ) -> ExplanationClient:
+        """Return the client of a run by its id.
+
+        Parameters
+        ----------
+        workspace : str or MlflowClient, optional
+            Tracking URI, or a client of MLflow. None: the tracking server that MLflow is set to.
+        experiment_name : str, optional
+            Checked where given: the run must belong to this experiment.
+        run_id : str
+        timeout : float
+            Seconds for one operation, all its retries included.
+
+        Raises
+        ------
+        InvalidArgumentError
+            There is no run id.
+        RunNotFoundError
+            The run belongs to another experiment, or does not exist (only looked up where an experiment is given).
+
+        """
+        if not run_id:
+            raise InvalidArgumentError("run_id is missing: from_run_id(workspace, experiment_name, run_id)")
+        client = cls(connect(_tracking_uri(workspace)), run_id, timeout=timeout)
+        if experiment_name is not None:
+            client._check_experiment(experiment_name)
+        return client
+
+    @property
+    def run_id(self) -> str:
+        """Id of the run."""
+        return self._run_id
+
+    @property
+    def tracking_uri(self) -> str:
+        """Address of the tracking server."""
+        return self._tracking.uri
+
+    def __repr__(self) -> str:
+        return f"ExplanationClient(run {self._run_id} at {self._tracking.uri})"
+
+    # --- Upload ------------------------------------------------------------------------------------------------
+
+    def upload_model_explanation(
+        self,
+        explanation: Explanation | Any,
+        *positional: Any,
+        top_k: int | None = None,
+        comment: str | None = None,
+        true_ys: Any = None,
+        model_id: str | None = None,
+        evaluation_data: Any = False,
+        visualize: bool = True,
+        on_error: Literal["raise", "warn"] = "raise",
+        show_progress: bool | None = None,
+    ) -> ExplanationInfo | None:
+        """Store an explanation with the run, and return what a listing shows of it.
+
+        Called as ``upload_model_explanation(explanation, top_k, comment)``, also by keyword. The run may come first,
+        as in ``upload_model_explanation(run, explanation, ...)``, where it is this client's own.
+
+        The explanation is listed once it is stored whole, and not before. Feature values, labels, predictions and
+        row names stay here unless they are asked for.
+
+        Parameters
+        ----------
+        explanation : Explanation
+        top_k : int, optional
+            Keep only the ``top_k`` most important features of every ranking: global, per class, and of each row.
+        comment : str, optional
+            At most 10,000 characters; downloads can be selected by it.
+        true_ys : array of shape (N,), optional
+            True values of the explained rows: stored, with the predictions where the explanation has them.
+        model_id : str, optional
+            Id of a logged model that the explanation belongs to; it gets a tag.
+        evaluation_data : bool, or table of shape (N, F)
+            The explained rows: True stores those that the explanation holds, a DataFrame or an array stores these.
+            Off by default: rows are often personal data.
+        visualize : bool
+            Store a sampled copy of the importances for dashboards beside the full ones.
+        on_error : "raise" or "warn"
+            With "warn" a failed upload does not stop a training run: it warns, says what was lost, returns None.
+        show_progress : bool, optional
+            None: a bar where the upload is long and somebody can see it.
+
+        Raises
+        ------
+        InvalidExplanationError, InvalidArgumentError
+            The explanation, or an argument, can't be stored. Nothing has been written.
+        RunNotFoundError
+            The run (or model) does not exist, or is deleted.
+        UploadError
+            The store or the server failed until the deadline. Nothing is listed; ``error.spool`` is the folder from
+            which :meth:`resume` finishes the upload.
+
+        """
+        if on_error not in ("raise", "warn"):
+            raise InvalidArgumentError(f"on_error={on_error!r}: 'raise' or 'warn'")
+        try:
+            explanation, top_k, comment = uploads.arguments(
+                explanation, positional, top_k=top_k, comment=comment, run_id=self._run_id
+            )
+            request = uploads.prepare(
+                explanation,
+                top_k=top_k,
+                comment=comment,
+                true_ys=true_ys,
+                model_id=model_id,
+                evaluation_data=evaluation_data,
+                include_view=visualize,
+            )
+            return self._upload_or_spool(request, show_progress)
+        except ExplanationError as error:
+            if on_error == "raise":
+                raise
+            warnings.warn(f"the explanation was not uploaded: {error}", stacklevel=2)
+            return None
+
+    @classmethod
+    def resume(cls, spool: str | Path, *, timeout: float = DEFAULT_TIMEOUT) -> ExplanationInfo:
+        """Finish an upload that gave up, and return what a listing shows of it; the spool is then removed.
+
+        Raises
+        ------
+        InvalidArgumentError
+            The folder holds no such upload.
+        StorageError, RunNotFoundError
+            It failed again; the spool is kept.
+
+        """
+        spooled = read_spool(spool)
+        client = cls(connect(spooled.tracking_uri), spooled.run_id, timeout=timeout)
+        request = uploads.Request(
+            explanation=spooled.explanation,
+            info=spooled.info,
+            include_view=spooled.include_view,
+        )
+        info = client._upload(request, Deadline.after(timeout), show_progress=None)
+        forget_spool(spool)
+        return info
+
+    # --- List and download -------------------------------------------------------------------------------------
+
+    def list_model_explanations(
+        self, comment: str | None = None, raw: bool | None = None, engineered: bool | None = None
+    ) -> list[ExplanationInfo]:
+        """Return what is known of the run's explanations, oldest upload first, from one call.
+
+        Parameters
+        ----------
+        comment : str, optional
+            Only those with exactly this comment.
+        raw, engineered : bool, optional
+            Only those whose features are (not) the raw, the engineered ones.
+
+        """
+        query = Query(comment=comment, raw=raw, engineered=engineered)
+        return [entry.info for entry in index_entries(self._run().tags) if query.matches(entry.info)]
+
+    def download_model_explanation(
+        self,
+        explanation_id: str | None = None,
+        top_k: int | None = None,
+        comment: str | None = None,
+        raw: bool | None = None,
+        engineered: bool | None = None,
+    ) -> Explanation:
+        """Return the latest explanation that matches; large parts are moved when they are first used.
+
+        Parameters
+        ----------
+        explanation_id, comment, raw, engineered
+            All that are given must match.
+        top_k : int, optional
+            Only the ``top_k`` most important features of every ranking, as if cut at the upload.
+
+        Raises
+        ------
+        ExplanationNotFoundError
+            Nothing matches; the message says what there is.
+        InvalidArgumentError
+            ``top_k`` is not between 1 and the number of features that are stored.
+        StoredDataError
+            What is stored is damaged, too new, or too large.
+
+        """
+        query = Query(explanation_id=explanation_id, comment=comment, raw=raw, engineered=engineered)
+        run = self._run()
+        source = self._source(run)
+        listed = index_entries(run.tags)
+        entry = next((e for e in reversed(listed) if query.matches(e.info)), None)
+        if entry is not None:
+            committed = find_manifest(source, entry.info.id, name=entry.manifest_name)
+        else:
+            committed = self._find_unlisted(source, query, listed)
+        return open_stored(source, committed.manifest, top_k=top_k)
+
+    # --- Delete, verify, collect garbage -----------------------------------------------------------------------
+
+    def delete_model_explanation(self, explanation_id: str) -> None:
+        """Delete an explanation: its tag, its manifest, its files, in this order.
+
+        Raises
+        ------
+        ExplanationNotFoundError
+            The run has no such explanation.
+
+        """
+        run = self._run()
+        source = self._source(run)
+        is_listed = tag_key(explanation_id) in run.tags
+        if not is_listed and explanation_id not in stored_ids(source):
+            existing = [entry.info for entry in index_entries(run.tags)]
+            raise ExplanationNotFoundError(not_found(self._run_id, Query(explanation_id=explanation_id), existing))
+        deadline = source.deadline()
+        if is_listed:
+            self._delete_tag(explanation_id, deadline)
+        delete_stored(source.artifacts, explanation_id, deadline=deadline)
+
+    def verify(self, explanation_id: str | None = None, *, repair: bool = False) -> list[Report]:
+        """Return a report on each explanation (or one) after reading every stored byte of it.
+
+        Parameters
+        ----------
+        explanation_id : str, optional
+        repair : bool
+            Write lost or damaged tags again, and remove tags of explanations whose files are gone.
+
+        """
+        run = self._run()
+        source = self._source(run)
+        listed = {entry.info.id: entry for entry in index_entries(run.tags)}
+        tagged = {key.removeprefix(tag_key("")) for key in run.tags if key.startswith(tag_key(""))}
+        ids = sorted({*stored_ids(source), *tagged})
+        if explanation_id is not None and explanation_id not in ids:
+            existing = [entry.info for entry in listed.values()]
+            raise ExplanationNotFoundError(not_found(self._run_id, Query(explanation_id=explanation_id), existing))
+        chosen = ids if explanation_id is None else [explanation_id]
+        reports = [self._verify_one(source, each, each in tagged, listed.get(each), repair) for each in chosen]
+        return [report for report in reports if report is not None]
+
+    def gc(self, *, older_than_hours: float = 24.0, dry_run: bool = True) -> tuple[Garbage, ...]:
+        """Return the files that unfinished uploads left behind; with ``dry_run=False`` they are deleted.
+
+        Parameters
+        ----------
+        older_than_hours : float
+            Younger files stay: their upload may still be under way. At least 1.
+        dry_run : bool
+            Only look.
+
+        """
+        if not older_than_hours >= 1:
+            raise InvalidArgumentError(f"older_than_hours={older_than_hours!r}: at least 1, uploads may be under way")
+        run = self._run()
+        source = self._source(run)
+        listed = {entry.info.id for entry in index_entries(run.tags)}
+        garbage = find_garbage(source, older_than_hours=older_than_hours, listed=listed)
+        if not dry_run:
+            for item in garbage:
+                delete_file(source.artifacts, item.path, deadline=source.deadline())
+        return garbage
+
+    # --- Inside ------------------------------------------------------------------------------------------------
+
+    def _run(self, deadline: Deadline | None = None) -> RunRecord:
+        return retrying(
+            lambda: self._tracking.get_run(self._run_id),
+            deadline=deadline or Deadline.after(self._timeout),
+            what=f"looking up run {self._run_id}",
+        )
+
+    def _source(self, run: RunRecord) -> Source:
+        if self._artifacts is None:
+            self._artifacts = RunArtifacts(run.artifact_uri, tracking_uri=self._tracking.uri)
+        return Source(artifacts=self._artifacts, cache=self._cache, timeout=self._timeout, limits=self._limits)
+
+    def _check_experiment(self, experiment_name: str) -> None:
+        run = self._run()
+        found = retrying(
+            lambda: self._tracking.experiment_name(run.experiment_id),
+            deadline=Deadline.after(self._timeout),
+            what=f"looking up experiment {run.experiment_id}",
+        )
+        if found != experiment_name:
+            raise RunNotFoundError(f"run {self._run_id} belongs to experiment {found!r}, not to {experiment_name!r}")
+
+    def _upload_or_spool(self, request: uploads.Request, show_progress: bool | None) -> ExplanationInfo:
+        try:
+            return self._upload(request, Deadline.after(self._timeout), show_progress)
+        except StorageError as error:
+            try:
+                spool = spool_upload(
+                    Spooled(
+                        explanation=request.explanation,
+                        info=request.info,
+                        tracking_uri=self._tracking.uri,
+                        run_id=self._run_id,
+                        include_view=request.include_view,
+                    )
+                )
+            except StorageError as unsaved:
+                raise UploadError(f"{error}. It could not be kept on this machine either: {unsaved}") from error
+            raise UploadError(
+                f"{error}. Nothing of it is listed. The explanation is kept in {spool}: finish the upload with "
+                f"`explanation-client resume {spool}`, or ExplanationClient.resume(...)",
+                spool=str(spool),
+            ) from error
+
+    def _upload(self, request: uploads.Request, deadline: Deadline, show_progress: bool | None) -> ExplanationInfo:
+        run = self._run(deadline)
+        if run.is_deleted:
+            raise RunNotFoundError(f"run {self._run_id} is deleted: restore it first, or upload to another run")
+        model_id = request.info.model_id
+        if model_id is not None:
+            retrying(lambda: self._tracking.check_model(model_id), deadline=deadline, what="looking up the model")
+        source = self._source(run)
+        info = uploads.stamp(request.info, taken=tag_key(request.info.id) in run.tags)
+        size = uploads.estimate_bytes(request.explanation)
+        with progress_bar("uploading explanation", total=size, unit="B", show=show_progress, scale=True) as advance:
+            committed = write_explanation(
+                source.artifacts,
+                request.explanation,
+                info=info,
+                include_view=request.include_view,
+                deadline=deadline,
+                progress=advance,
+            )
+        self._list(committed, deadline)
+        return committed.manifest.info
+
+    def _list(self, committed: Committed, deadline: Deadline) -> None:
+        """Set the tags that list an explanation. It is stored by now: a failure here is no failed upload."""
+        info = committed.manifest.info
+        key, value = tag_key(info.id), summary_tag(committed.manifest, committed.name)
+        try:
+            retrying(
+                lambda: self._tracking.set_tag(self._run_id, key, value), deadline=deadline, what="setting the run's tag"
+            )
+            if info.model_id is not None:
+                model_id = info.model_id
+                retrying(
+                    lambda: self._tracking.set_model_tag(model_id, key, self._run_id),
+                    deadline=deadline,
+                    what="setting the model's tag",
+                )
+        except (StorageError, RunNotFoundError) as error:
+            warnings.warn(
+                f"explanation {info.id} is stored, but could not be entered into the run's list: {error}. Download "
+                f"it by its id, or list it with `explanation-client verify --repair {self._run_id}`",
+                stacklevel=2,
+            )
+
+    def _find_unlisted(self, source: Source, query: Query, listed: Sequence[Listed]) -> Committed:
+        """Return an explanation that is stored and has lost its tag, or raise ``ExplanationNotFoundError``."""
+        known = {entry.info.id for entry in listed}
+        found: list[Committed] = []
+        for explanation_id in stored_ids(source):
+            if explanation_id not in known:
+                found.extend(list_manifests(source, explanation_id)[0][-1:])
+        found.sort(key=lambda committed: upload_order(committed.manifest.info))
+        matching = [c for c in found if query.matches(c.manifest.info)]
+        if not matching:
+            existing = [entry.info for entry in listed] + [committed.manifest.info for committed in found]
+            raise ExplanationNotFoundError(not_found(self._run_id, query, existing))
+        return matching[-1]
+
+    def _verify_one(
+        self, source: Source, explanation_id: str, is_tagged: bool, entry: Listed | None, repair: bool
+    ) -> Report | None:
+        report = verify_stored(source, explanation_id)
+        deadline = source.deadline()
+        if report is None:
+            if not is_tagged:
+                return None
+            if repair:
+                self._delete_tag(explanation_id, deadline)
+            problem = "it was listed and its files are gone" + (": its tag was removed" if repair else "")
+            return Report(id=explanation_id, committed=False, problems=(problem,))
+        if not report.committed:
+            listed = ("it is listed, and its manifest is gone or damaged",) if is_tagged else ()
+            return replace(report, problems=(*report.problems, *listed))
+        committed = find_manifest(source, explanation_id, name=None if entry is None else entry.manifest_name)
+        if entry is not None and entry.manifest_name == committed.name:
+            return report
+        if repair:
+            self._list(committed, deadline)
+            return report
+        lost = "its tag is lost or damaged, so that it is not listed: verify with repair=True writes it again"
+        return replace(report, problems=(*report.problems, lost))
+
+    def _delete_tag(self, explanation_id: str, deadline: Deadline) -> None:
+        retrying(
+            lambda: self._tracking.delete_tag(self._run_id, tag_key(explanation_id)),
+            deadline=deadline,
+            what="deleting the run's tag",
+        )
+
+
+def _run_id(run: Any) -> str:
+    if isinstance(run, str):
+        return run
+    info = getattr(run, "info", None)
+    if info is None or not isinstance(getattr(info, "run_id", None), str):
+        raise InvalidArgumentError(f"run is a {type(run).__name__}: pass an MLflow run, or its id")
+    return str(info.run_id)
+
+
+def _tracking_uri(workspace: Any) -> str:
+    if isinstance(workspace, str) and workspace:
+        return workspace
+    if workspace is None or workspace == "":
+        import mlflow
+
+        return str(mlflow.get_tracking_uri())
+    uri = getattr(workspace, "tracking_uri", None)
+    if not isinstance(uri, str):
+        raise InvalidArgumentError(
+            f"workspace is a {type(workspace).__name__}: pass a tracking URI, an MlflowClient, or None for MLflow's own"
+        )
+    return uri

@@ -1,0 +1,455 @@
+"""The explanation: what an explainer returns, what is uploaded, what a download gives back.
+
+One value with optional parts. Inside, local importances are always (C, N, F): outputs, rows, features. Only the
+accessors that carry the names of Azure's SDK drop the output axis for regression, and the row axis where a single
+1-D row was explained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explanation_client import display, tables
+from explanation_client.dataset import EvaluationData
+from explanation_client.errors import InvalidArgumentError, InvalidExplanationError, PartMissingError
+from explanation_client.info import ExplanationInfo, name_problems, new_id, now
+from explanation_client.importances import (
+    AnyImportances,
+    FloatArray,
+    Importances,
+    Ranking,
+    check_finite,
+    check_top_k,
+    same_bits,
+)
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
+
+Part = Literal["global", "per_class", "local"]
+
+# What two explanations may differ in and still hold the same content: their identity and their record of storage.
+_RECORD_FIELDS = ("id", "created_at", "model_id", "comment", "top_k", "uploaded_at", "parts", "top_features")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Explanation:
+    """Feature importances of a model: global, per class, local, or some of these.
+
+    Explanations compare by content (arrays bit for bit), pickle, slice by rows (``explanation[10:20]``) and by
+    output (``explanation.output("malignant")``).
+
+    Parameters
+    ----------
+    info : ExplanationInfo
+    features : tuple of str
+        Names of the F features, unique.
+    global_importances : Importances of shape (F,), optional
+        Mean over rows of the absolute local importances; with several outputs, the mean over outputs of that.
+    per_class_importances : Importances of shape (C, F), optional
+        The same for each class.
+    local_importances : Importances of shape (C, N, F), optional
+    base_values : ndarray of shape (C,), optional
+        What the model gives on average. Azure's SDK calls them expected values.
+    data : EvaluationData, optional
+        The rows that were explained.
+
+    Raises
+    ------
+    InvalidExplanationError
+        The parts do not fit together; the message lists every problem.
+
+    """
+
+    info: ExplanationInfo
+    features: tuple[str, ...]
+    global_importances: AnyImportances | None = None
+    per_class_importances: AnyImportances | None = None
+    local_importances: AnyImportances | None = None
+    base_values: FloatArray | None = None
+    data: EvaluationData | None = None
+
+    def __post_init__(self) -> None:
+        problems = [*name_problems(self.features), *self._shape_problems()]
+        if problems:
+            raise InvalidExplanationError("; ".join(problems))
+
+    # --- The parts, under the names of Azure's SDK -------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        """Identity of the explanation."""
+        return self.info.id
+
+    @property
+    def method(self) -> str:
+        """How the values were computed."""
+        return self.info.method
+
+    @property
+    def model_task(self) -> str:
+        """``"classification"`` or ``"regression"``."""
+        return self.info.task
+
+    @property
+    def model_type(self) -> str | None:
+        """Class of the model."""
+        return self.info.model_type
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether the features are those before the transformations."""
+        return self.info.is_raw
+
+    @property
+    def is_engineered(self) -> bool:
+        """Whether the features are those after the transformations."""
+        return self.info.is_engineered
+
+    @property
+    def num_features(self) -> int:
+        """F, also where a cut kept fewer."""
+        return len(self.features)
+
+    @property
+    def num_examples(self) -> int:
+        """N, the number of rows that were explained."""
+        return self.info.n_rows
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """Names of the classes, in the order of the outputs; None for regression."""
+        return self.info.outputs if self.info.task == "classification" else None
+
+    @property
+    def num_classes(self) -> int | None:
+        """C, or None for regression."""
+        return len(self.info.outputs) if self.info.task == "classification" else None
+
+    @property
+    def expected_values(self) -> FloatArray:
+        """Base values, shape (C,); one for regression."""
+        if self.base_values is None:
+            raise self._missing("base values")
+        return self.base_values
+
+    @property
+    def global_importance_values(self) -> FloatArray:
+        """Global importances, shape (F,) in feature order; (k,) ranked where the explanation was cut."""
+        return self._part("global").values
+
+    @property
+    def global_importance_rank(self) -> NDArray[np.integer[Any]]:
+        """Positions of the features, most important first, shape (F,), or (k,) where the explanation was cut."""
+        return _index(self._part("global").ranked())
+
+    @property
+    def per_class_values(self) -> FloatArray:
+        """Importances for each class, shape (C, F) in feature order; (C, k) ranked where cut."""
+        return self._part("per_class").values
+
+    @property
+    def per_class_rank(self) -> NDArray[np.integer[Any]]:
+        """Positions of the features for each class, most important first, shape (C, F) or (C, k)."""
+        return _index(self._part("per_class").ranked())
+
+    @property
+    def local_importance_values(self) -> FloatArray:
+        """Local importances in feature order: (N, F) for regression, (C, N, F) for classification.
+
+        A single 1-D row drops the row axis. Where the explanation was cut the last axis has k ranked values.
+        """
+        return self._azure_axes(self._part("local").values)
+
+    @property
+    def local_importance_rank(self) -> NDArray[np.integer[Any]]:
+        """Positions of the features of each row, most important first, shaped as the local values."""
+        return self._azure_axes(_index(self._part("local").ranked()))
+
+    @property
+    def eval_data(self) -> NDArray[Any] | None:
+        """The rows that were explained, (N, F), or None where they were not kept."""
+        return None if self.data is None or self.data.columns is None else self.data.matrix()
+
+    @property
+    def eval_y_predicted(self) -> NDArray[Any] | None:
+        """The model's predictions for the rows, (N,), or None where they were not kept."""
+        return None if self.data is None else self.data.predicted
+
+    @property
+    def eval_y_predicted_proba(self) -> NDArray[Any] | None:
+        """The model's class probabilities for the rows, (N, C), or None where they were not kept."""
+        return None if self.data is None else self.data.predicted_proba
+
+    # --- Ranked ------------------------------------------------------------------------------------------------
+
+    def get_ranked_global_names(self, top_k: int | None = None) -> NDArray[np.object_]:
+        """Return the names of the ``top_k`` globally most important features, in order, shape (k,)."""
+        return self._part("global").ranked(top_k).names(self.features)
+
+    def get_ranked_global_values(self, top_k: int | None = None) -> FloatArray:
+        """Return the global importances of the ``top_k`` most important features, in order, shape (k,)."""
+        return self._part("global").ranked(top_k).values
+
+    def get_feature_importance_dict(self, top_k: int | None = None) -> dict[str, float]:
+        """Return name and global importance of the ``top_k`` most important features, most important first."""
+        ranked = self._part("global").ranked(top_k)
+        return dict(zip(ranked.names(self.features).tolist(), ranked.values.tolist(), strict=True))
+
+    def get_ranked_per_class_names(self, top_k: int | None = None) -> NDArray[np.object_]:
+        """Return the names of each class's ``top_k`` most important features, shape (C, k)."""
+        return self._part("per_class").ranked(top_k).names(self.features)
+
+    def get_ranked_per_class_values(self, top_k: int | None = None) -> FloatArray:
+        """Return the importances of each class's ``top_k`` most important features, shape (C, k)."""
+        return self._part("per_class").ranked(top_k).values
+
+    def get_ranked_local_names(self, top_k: int | None = None, *, by: Ranking = "magnitude") -> NDArray[np.object_]:
+        """Return the names of each row's ``top_k`` most important features, shaped as the local values."""
+        return self._azure_axes(self._part("local").ranked(top_k, by=by).names(self.features))
+
+    def get_ranked_local_values(self, top_k: int | None = None, *, by: Ranking = "magnitude") -> FloatArray:
+        """Return the importances of each row's ``top_k`` most important features, shaped as the local values.
+
+        ``by="signed"`` ranks by the signed value, as Azure's SDK did; the default by absolute value.
+        """
+        return self._azure_axes(self._part("local").ranked(top_k, by=by).values)
+
+    # --- Parts of it -------------------------------------------------------------------------------------------
+
+    def cut(self, top_k: int) -> Explanation:
+        """Return the explanation with only the ``top_k`` most important features of every ranking.
+
+        Each class and each row keeps its own. What was left out stays known as a sum, so that rows still add up.
+
+        Raises
+        ------
+        InvalidArgumentError
+            ``top_k`` is not between 1 and the number of features (or of those that an earlier cut kept).
+
+        """
+        k = check_top_k(top_k, self.info.top_k or self.num_features, was_cut=self.info.top_k is not None)
+        return replace(
+            self,
+            info=replace(self.info, top_k=k),
+            global_importances=_cut(self.global_importances, k),
+            per_class_importances=_cut(self.per_class_importances, k),
+            local_importances=_cut(self.local_importances, k),
+        )
+
+    def __len__(self) -> int:
+        """Return N, the number of rows that were explained."""
+        return self.info.n_rows
+
+    def __getitem__(self, rows: Any) -> Explanation:
+        """Return the local explanation of some rows: an int, a slice, positions, or a mask.
+
+        An int gives a single row, whose accessors drop the row axis. The global parts describe all rows, so that the
+        result does not have them.
+        """
+        local = self._part("local")
+        n = self.info.n_rows
+        selection = _row_selection(rows, n)
+        taken = local.take((slice(None), selection))
+        single = isinstance(rows, (int, np.integer))
+        info = replace(
+            self.info, id=new_id(), created_at=now(), n_rows=taken.shape[1], single_row=single, parts=(), uploaded_at=None
+        )
+        if info.n_rows == 0:
+            raise InvalidArgumentError(f"rows {rows!r} select none of the {n} explained rows")
+        data = None if self.data is None else self.data.take(selection)
+        return replace(
+            self, info=info, local_importances=taken, data=data, global_importances=None, per_class_importances=None
+        )
+
+    def output(self, output: int | str) -> Explanation:
+        """Return the explanation of one output, by position or name, in the shape of a regression's.
+
+        Global importance is then that output's own.
+
+        Raises
+        ------
+        InvalidArgumentError
+            There is no such output.
+
+        """
+        position = _output_position(output, self.info.outputs)
+        per_class = self.per_class_importances
+        whole = self.global_importances if len(self.info.outputs) == 1 else None
+        local = self.local_importances
+        info = replace(
+            self.info, id=new_id(), created_at=now(), task="regression", parts=(), uploaded_at=None,
+            outputs=(self.info.outputs[position],),
+        )  # fmt: skip
+        return replace(
+            self,
+            info=info,
+            global_importances=whole if per_class is None else per_class.take(position),
+            per_class_importances=None,
+            local_importances=None if local is None else local.take(np.s_[position : position + 1, :]),
+            base_values=None if self.base_values is None else self.base_values[position : position + 1],
+        )
+
+    def to_arrow(self, part: Part | None = None, *, output: int | str | None = None) -> pyarrow.Table:
+        """Return a part as an Arrow table; see :func:`explanation_client.tables.to_arrow`."""
+        return tables.to_arrow(self, self._table_part(part), output=output)
+
+    def to_frame(self, part: Part | None = None, *, output: int | str | None = None) -> pandas.DataFrame:
+        """Return a part as a pandas DataFrame; see :func:`explanation_client.tables.to_frame`."""
+        return tables.to_frame(self, self._table_part(part), output=output)
+
+    # --- As a value --------------------------------------------------------------------------------------------
+
+    def load(self) -> Explanation:
+        """Return the explanation with every part in memory."""
+        local = self.local_importances
+        return replace(self, local_importances=None if local is None else local.load())
+
+    def check_finite(self) -> None:
+        """Raise ``InvalidExplanationError`` naming the first NaN or infinity in importances or base values."""
+        parts = (
+            ("global", self.global_importances),
+            ("per-class", self.per_class_importances),
+            ("local", self.local_importances),
+        )
+        for name, importances in parts:
+            if importances is not None:
+                check_finite(importances.values, self.features, name)
+        if self.base_values is not None and not np.isfinite(self.base_values).all():
+            raise InvalidExplanationError(f"base values must be finite, got {self.base_values.tolist()}")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Explanation):
+            return NotImplemented
+        blank = dict.fromkeys(_RECORD_FIELDS)
+        return (
+            {**self.info.to_dict(), **blank} == {**other.info.to_dict(), **blank}
+            and self.features == other.features
+            and same_bits(self.base_values, other.base_values)
+            and (self.data is None) == (other.data is None)
+            and (self.data is None or other.data is None or self.data.same_as(other.data))
+            and _same(self.global_importances, other.global_importances)
+            and _same(self.per_class_importances, other.per_class_importances)
+            and _same(self.local_importances, other.local_importances)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # arrays are compared by content, and content is no key
+
+    def __repr__(self) -> str:
+        return display.text(self)
+
+    def _repr_html_(self) -> str:
+        return display.html(self)
+
+    # --- Inside ------------------------------------------------------------------------------------------------
+
+    def _part(self, part: Part) -> AnyImportances:
+        importances = {
+            "global": self.global_importances,
+            "per_class": self.per_class_importances,
+            "local": self.local_importances,
+        }[part]
+        if importances is None:
+            raise self._missing(f"{part.replace('_', '-')} importances")
+        return importances
+
+    def _table_part(self, part: Part | None) -> Part:
+        if part not in ("global", "per_class", "local", None):
+            raise InvalidArgumentError(f"part={part!r}: 'global', 'per_class' or 'local'")
+        chosen: Part = part or ("local" if self.global_importances is None else "global")
+        self._part(chosen)
+        return chosen
+
+    def _missing(self, what: str) -> PartMissingError:
+        reason = {
+            "pfi": "permutation importance gives global importances only",
+            "lime": "LIME explains rows only",
+        }.get(self.info.method)
+        if reason is None and what.startswith("per-class") and self.info.task == "regression":
+            reason = "a regression has no classes"
+        if reason is None and what.startswith(("global", "per-class")):
+            reason = "it explains rows only: call explain_global for an explanation of all rows"
+        if reason is None and what.startswith("local"):
+            reason = "only aggregates over the rows were kept: explain with include_local=True"
+        explained = reason or "the explainer that made it gives none"
+        return PartMissingError(f"this explanation ({self.info.method}) has no {what}: {explained}")
+
+    def _azure_axes(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Drop the axes that Azure's SDK drops: the output of a regression, the row of a single 1-D row."""
+        if self.info.single_row:
+            values = values[:, 0]
+        return values[0] if self.info.task == "regression" else values
+
+    def _shape_problems(self) -> Iterable[str]:
+        info, n_features = self.info, len(self.features)
+        if info.n_features != n_features:
+            yield f"info says {info.n_features} features, {n_features} names were given"
+        outputs, rows = len(info.outputs), info.n_rows
+        wanted: tuple[tuple[str, AnyImportances | None, tuple[int, ...]], ...] = (
+            ("global", self.global_importances, ()),
+            ("per-class", self.per_class_importances, (outputs,)),
+            ("local", self.local_importances, (outputs, rows)),
+        )
+        for name, importances, leading in wanted:
+            if importances is None:
+                continue
+            kept = importances.shape[-1] if importances.is_ranked else n_features
+            if importances.shape != (*leading, kept):
+                yield f"{name} importances have shape {importances.shape}, expected {(*leading, kept)}"
+            if kept > n_features:
+                yield f"{name} importances keep {kept} of {n_features} features"
+        if self.local_importances is not None and rows == 0:
+            yield "there are no rows: nothing to explain"
+        if self.base_values is not None and self.base_values.shape != (outputs,):
+            yield f"base values have shape {self.base_values.shape}, expected {(outputs,)}"
+        if self.data is not None and not self.data.is_empty and self.data.n_rows != rows:
+            yield f"evaluation data has {self.data.n_rows} rows, {rows} were explained"
+        if all(part is None for _, part, _ in wanted):
+            yield "there are neither global, per-class nor local importances"
+
+
+def _cut(importances: AnyImportances | None, top_k: int) -> AnyImportances | None:
+    if importances is None:
+        return None
+    return importances.ranked(top_k) if isinstance(importances, Importances) else importances.cut(top_k)
+
+
+def _index(ranked: Importances) -> NDArray[np.integer[Any]]:
+    return ranked.index if ranked.index is not None else np.arange(ranked.shape[-1], dtype=np.int32)
+
+
+def _same(a: AnyImportances | None, b: AnyImportances | None) -> bool:
+    if a is None or b is None:
+        return a is b
+    return a.same_as(b)
+
+
+def _row_selection(rows: Any, n: int) -> slice | NDArray[Any]:
+    """Return a slice or positions; an int becomes a slice, so that unread parts stay unread."""
+    if isinstance(rows, (int, np.integer)) and not isinstance(rows, bool):
+        if not -n <= rows < n:
+            raise InvalidArgumentError(f"row {rows} is out of range: {n} rows were explained")
+        first = int(rows) % n
+        return slice(first, first + 1)
+    if isinstance(rows, slice):
+        return rows
+    selection = np.asarray(rows)
+    if selection.ndim != 1 or selection.dtype.kind not in "iub" or (selection.dtype == bool and len(selection) != n):
+        raise InvalidArgumentError(f"select rows by an int, a slice, a list of positions, or a mask of {n} booleans")
+    if selection.dtype != bool and selection.size and not (-n <= selection.min() and selection.max() < n):
+        raise InvalidArgumentError(f"rows {rows!r} are out of range: {n} rows were explained")
+    return selection
+
+
+def _output_position(output: int | str, outputs: tuple[str, ...]) -> int:
+    if isinstance(output, str) and output in outputs:
+        return outputs.index(output)
+    if isinstance(output, (int, np.integer)) and not isinstance(output, bool) and 0 <= output < len(outputs):
+        return int(output)
+    raise InvalidArgumentError(f"output {output!r} does not exist: 0 to {len(outputs) - 1}, or one of {list(outputs)}")

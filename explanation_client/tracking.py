@@ -1,0 +1,222 @@
+"""What the client needs of an MLflow tracking server: runs, their tags, and logged models.
+
+Tracking servers are asked over MLflow's REST API, one request each, with MLflow's own credentials and headers, so
+that retries and deadlines are ours: MLflow's client would retry a dead server for four minutes before it said so.
+Everything else (a database URI, Databricks) goes through MLflow's client.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from explanation_client.artifacts.failures import quoted, sdk_error, status_error
+from explanation_client.errors import RunNotFoundError, StorageError
+
+TAG_PREFIX = "explanation."
+
+# Seconds that a tracking server has for one request; retries are the caller's.
+_ATTEMPT = 60.0
+_UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """A run as the tracking server describes it."""
+
+    run_id: str
+    experiment_id: str
+    artifact_uri: str
+    is_deleted: bool
+    tags: Mapping[str, str]
+
+
+class Tracking(Protocol):
+    """A tracking server. Every method is one request; unknown things raise ``RunNotFoundError``."""
+
+    @property
+    def uri(self) -> str:
+        """The tracking URI."""
+        ...
+
+    def get_run(self, run_id: str) -> RunRecord:
+        """Return a run with its tags."""
+        ...
+
+    def experiment_name(self, experiment_id: str) -> str:
+        """Return the name of an experiment."""
+        ...
+
+    def set_tag(self, run_id: str, key: str, value: str) -> None:
+        """Set a tag of a run."""
+        ...
+
+    def delete_tag(self, run_id: str, key: str) -> None:
+        """Delete a tag of a run; one that is not there is no error."""
+        ...
+
+    def set_model_tag(self, model_id: str, key: str, value: str) -> None:
+        """Set a tag of a logged model."""
+        ...
+
+    def check_model(self, model_id: str) -> None:
+        """Raise ``RunNotFoundError`` unless the logged model exists."""
+        ...
+
+
+def connect(tracking_uri: str) -> Tracking:
+    """Return the tracking server behind a URI."""
+    if tracking_uri.startswith(("http://", "https://")):
+        return RestTracking(tracking_uri)
+    return ClientTracking(tracking_uri)
+
+
+class RestTracking:
+    """A tracking server over HTTP."""
+
+    def __init__(self, uri: str) -> None:
+        from mlflow.utils.credentials import get_default_host_creds
+
+        self.uri = uri
+        self._credentials = get_default_host_creds(uri)
+
+    def get_run(self, run_id: str) -> RunRecord:
+        """Return a run with its tags."""
+        answer = self._call("GET", "runs/get", what=f"run {run_id!r}", params={"run_id": run_id})
+        info = answer["run"]["info"]
+        tags = {tag["key"]: tag["value"] for tag in answer["run"].get("data", {}).get("tags", [])}
+        return RunRecord(
+            run_id=info["run_id"],
+            experiment_id=info["experiment_id"],
+            artifact_uri=info["artifact_uri"],
+            is_deleted=info.get("lifecycle_stage") == "deleted",
+            tags=tags,
+        )
+
+    def experiment_name(self, experiment_id: str) -> str:
+        """Return the name of an experiment."""
+        answer = self._call(
+            "GET", "experiments/get", what=f"experiment {experiment_id!r}", params={"experiment_id": experiment_id}
+        )
+        return str(answer["experiment"]["name"])
+
+    def set_tag(self, run_id: str, key: str, value: str) -> None:
+        """Set a tag of a run."""
+        body = {"run_id": run_id, "key": key, "value": value}
+        self._call("POST", "runs/set-tag", what=f"run {run_id!r}", body=body)
+
+    def delete_tag(self, run_id: str, key: str) -> None:
+        """Delete a tag of a run; one that is not there is no error."""
+        try:
+            self._call("POST", "runs/delete-tag", what=f"tag {key!r}", body={"run_id": run_id, "key": key})
+        except RunNotFoundError:
+            return
+
+    def set_model_tag(self, model_id: str, key: str, value: str) -> None:
+        """Set a tag of a logged model."""
+        body = {"tags": [{"key": key, "value": value}]}
+        self._call("PATCH", f"logged-models/{model_id}/tags", what=f"logged model {model_id!r}", body=body)
+
+    def check_model(self, model_id: str) -> None:
+        """Raise ``RunNotFoundError`` unless the logged model exists."""
+        self._call("GET", f"logged-models/{model_id}", what=f"logged model {model_id!r}")
+
+    def _call(
+        self, method: str, path: str, *, what: str, params: dict[str, str] | None = None, body: Any = None
+    ) -> Any:
+        import requests
+        from mlflow.exceptions import MlflowException
+        from mlflow.utils.rest_utils import http_request
+
+        asked = f"asking the tracking server {self.uri} for {what}"
+        try:
+            response = http_request(
+                self._credentials,
+                f"/api/2.0/mlflow/{path}",
+                method,
+                max_retries=0,
+                timeout=_ATTEMPT,
+                raise_on_status=False,
+                params=params,
+                json=body,
+            )
+            status, text, wait = response.status_code, response.text, response.headers.get("Retry-After")
+        except (MlflowException, requests.RequestException, OSError) as error:
+            raise sdk_error(error, asked) from error
+        answer = _json_object(text)
+        if status == 200 and answer is not None:
+            return answer
+        if answer is not None and answer.get("error_code") in _UNKNOWN:
+            said = quoted(str(answer.get("message", "")))
+            raise RunNotFoundError(f"the tracking server {self.uri} knows no {what}{said}")
+        if status in (200, 404):
+            raise StorageError(
+                f"{asked} failed: it answered {status}{quoted(text)}. Is that the address of an MLflow tracking server?"
+            )
+        raise status_error(status, asked, said=text, wait=wait)
+
+
+class ClientTracking:
+    """A tracking store that MLflow's client reaches: a database, Databricks."""
+
+    def __init__(self, uri: str) -> None:
+        from mlflow import MlflowClient
+
+        self.uri = uri
+        self._client = MlflowClient(tracking_uri=uri)
+
+    def get_run(self, run_id: str) -> RunRecord:
+        """Return a run with its tags."""
+        run = self._call(f"run {run_id!r}", lambda: self._client.get_run(run_id))
+        return RunRecord(
+            run_id=run.info.run_id,
+            experiment_id=run.info.experiment_id,
+            artifact_uri=run.info.artifact_uri,
+            is_deleted=run.info.lifecycle_stage == "deleted",
+            tags=dict(run.data.tags),
+        )
+
+    def experiment_name(self, experiment_id: str) -> str:
+        """Return the name of an experiment."""
+        what = f"experiment {experiment_id!r}"
+        return str(self._call(what, lambda: self._client.get_experiment(experiment_id)).name)
+
+    def set_tag(self, run_id: str, key: str, value: str) -> None:
+        """Set a tag of a run."""
+        self._call(f"run {run_id!r}", lambda: self._client.set_tag(run_id, key, value))
+
+    def delete_tag(self, run_id: str, key: str) -> None:
+        """Delete a tag of a run; one that is not there is no error."""
+        try:
+            self._call(f"tag {key!r}", lambda: self._client.delete_tag(run_id, key))
+        except RunNotFoundError:
+            return
+
+    def set_model_tag(self, model_id: str, key: str, value: str) -> None:
+        """Set a tag of a logged model."""
+        what = f"logged model {model_id!r}"
+        self._call(what, lambda: self._client.set_logged_model_tags(model_id, {key: value}))
+
+    def check_model(self, model_id: str) -> None:
+        """Raise ``RunNotFoundError`` unless the logged model exists."""
+        self._call(f"logged model {model_id!r}", lambda: self._client.get_logged_model(model_id))
+
+    def _call(self, what: str, request: Callable[[], Any]) -> Any:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return request()
+        except MlflowException as error:
+            if error.error_code in _UNKNOWN:
+                raise RunNotFoundError(f"the tracking store {self.uri} knows no {what}: {error.message}") from error
+            raise sdk_error(error, f"asking the tracking store {self.uri} for {what}") from error
+
+
+def _json_object(text: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,102 @@
+"""Garbage is what no explanation needs and no upload is still writing."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from explanation_client.artifacts import MemoryArtifacts
+from explanation_client.format import Limits
+from explanation_client.store import folder_of
+from explanation_client.store.cache import FileCache
+from explanation_client.store.check import delete_stored, find_garbage, verify_stored
+from explanation_client.store.read import Source, stored_ids
+from explanation_client.store.retry import Deadline
+from explanation_client.store.write import new_nonce, write_explanation
+from tests.strategies import random_explanation
+
+NONCE_OF_YESTERDAY = f"{int(time.time() - 30 * 3600):08x}00000000"
+
+
+def stored() -> tuple[MemoryArtifacts, Source, str]:
+    store = MemoryArtifacts()
+    explanation = random_explanation(1, 4, 3)
+    write_explanation(
+        store, explanation, info=explanation.info, include_view=False,
+        deadline=Deadline.after(5),
+    )  # fmt: skip
+    source = Source(artifacts=store, cache=FileCache(Path(), max_bytes=0), timeout=5, limits=Limits())
+    return store, source, explanation.id
+
+
+class Timeless:
+    """A store that does not say when its files were written, as MLflow's does not."""
+
+    def __init__(self, inner: MemoryArtifacts) -> None:
+        self.write, self.read, self.delete = inner.write, inner.read, inner.delete
+        self._inner = inner
+
+    def list(self, prefix: str) -> tuple:  # type: ignore[type-arg]
+        from dataclasses import replace
+
+        return tuple(replace(stat, modified=None) for stat in self._inner.list(prefix))
+
+
+def timeless(source: Source) -> Source:
+    from dataclasses import replace
+
+    return replace(source, artifacts=Timeless(source.artifacts))  # type: ignore[arg-type]
+
+
+def test_a_whole_explanation_is_no_garbage() -> None:
+    _, source, _ = stored()
+    assert find_garbage(timeless(source), older_than_hours=1, listed=()) == ()
+
+
+def test_old_files_without_a_manifest_are_garbage() -> None:
+    store, source, _ = stored()
+    store.write(f"explanations/unfinished/local-0-0123456789abcdef-{NONCE_OF_YESTERDAY}.parquet", b"half")
+    garbage = find_garbage(timeless(source), older_than_hours=24, listed=())
+    assert [item.path.split("/")[1] for item in garbage] == ["unfinished"]
+    assert garbage[0].size == 4
+    assert 29 < garbage[0].age_hours < 31
+
+
+def test_files_of_a_repeated_attempt_are_garbage_beside_a_whole_explanation() -> None:
+    store, source, explanation_id = stored()
+    stray = f"{folder_of(explanation_id)}/local-0-0123456789abcdef-{NONCE_OF_YESTERDAY}.parquet"
+    store.write(stray, b"half")
+    assert [item.path for item in find_garbage(timeless(source), older_than_hours=24, listed=())] == [stray]
+
+
+def test_one_young_file_protects_the_whole_upload() -> None:
+    store, source, _ = stored()
+    for nonce in (NONCE_OF_YESTERDAY, new_nonce()):
+        store.write(f"explanations/under-way/local-0-0123456789abcdef-{nonce}.parquet", b"half")
+    assert find_garbage(timeless(source), older_than_hours=24, listed=()) == ()
+
+
+def test_files_of_unknown_age_stay() -> None:
+    store, source, _ = stored()
+    store.write("explanations/odd/notes.txt", b"?")
+    assert find_garbage(timeless(source), older_than_hours=1, listed=()) == ()
+
+
+def test_a_listed_explanation_without_its_manifest_is_damaged_not_garbage() -> None:
+    store, source, _ = stored()
+    store.write(f"explanations/damaged/local-0-0123456789abcdef-{NONCE_OF_YESTERDAY}.parquet", b"data")
+    assert find_garbage(timeless(source), older_than_hours=24, listed={"damaged"}) == ()
+
+
+def test_a_store_that_tells_times_is_believed_where_they_are_later() -> None:
+    store, source, _ = stored()
+    store.write(f"explanations/unfinished/local-0-0123456789abcdef-{NONCE_OF_YESTERDAY}.parquet", b"half")
+    assert find_garbage(source, older_than_hours=24, listed=()) == ()
+
+
+def test_deleting_leaves_nothing_to_list() -> None:
+    store, source, explanation_id = stored()
+    assert delete_stored(store, explanation_id, deadline=Deadline.after(5)) >= 2
+    assert store.list(folder_of(explanation_id)) == ()
+    assert verify_stored(source, explanation_id) is None
+    assert explanation_id not in stored_ids(source)
