@@ -33,7 +33,9 @@ def main() -> None:
     uri = f"http://127.0.0.1:{port}"
     server = start_server(options.folder, port)
     try:
-        print(f"[1/3] Starting an MLflow tracking server at {uri} (sqlite and files in {options.folder}) ...", flush=True)
+        print(
+            f"[1/3] Starting an MLflow tracking server at {uri} (sqlite and files in {options.folder}) ...", flush=True
+        )
         wait_until_up(server, uri, options.folder / "server.log")
         run_id, experiment_id = create_run(uri)
         print("[2/3] Training in another process, as a remote run: it uploads two explanations ...", flush=True)
@@ -71,9 +73,7 @@ def start_server(folder: Path, port: int) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     environment.pop("MLFLOW_RUN_ID", None)
     with (folder / "server.log").open("wb") as log:
-        return subprocess.Popen(
-            command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
-        )
+        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True)
 
 
 def wait_until_up(server: subprocess.Popen[bytes], uri: str, log: Path) -> None:

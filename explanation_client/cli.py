@@ -256,7 +256,9 @@ def _facts(explanation: Explanation) -> Table:
         "rows": f"{info.n_rows:,}",
         "features": f"{info.n_features:,}" + (f", top {info.top_k} kept" if info.top_k else ""),
         "values in": info.output_space,
-        "base values": None if explanation.base_values is None else ", ".join(f"{v:.6g}" for v in explanation.base_values),
+        "base values": None
+        if explanation.base_values is None
+        else ", ".join(f"{v:.6g}" for v in explanation.base_values),
     }
     for name, value in facts.items():
         if value:

@@ -448,7 +448,9 @@ class ExplanationClient:
         key, value = tag_key(info.id), summary_tag(committed.manifest, committed.name)
         try:
             retrying(
-                lambda: self._tracking.set_tag(self._run_id, key, value), deadline=deadline, what="setting the run's tag"
+                lambda: self._tracking.set_tag(self._run_id, key, value),
+                deadline=deadline,
+                what="setting the run's tag",
             )
             if info.model_id is not None:
                 model_id = info.model_id

@@ -155,7 +155,9 @@ def table_columns(rows: Any) -> tuple[tuple[str, ...] | None, list[Any]]:
     if is_instance_of(rows, "pandas", "Series"):
         return tuple(str(name) for name in rows.index), [np.asarray([value]) for value in rows]
     if is_instance_of(rows, "pyarrow", "Table", "RecordBatch"):
-        return tuple(rows.schema.names), [rows.column(i).to_numpy(zero_copy_only=False) for i in range(rows.num_columns)]
+        return tuple(rows.schema.names), [
+            rows.column(i).to_numpy(zero_copy_only=False) for i in range(rows.num_columns)
+        ]
     if is_instance_of(rows, "scipy.sparse", "spmatrix", "sparray"):
         columns = rows.tocsc()
         return None, [columns[:, [i]].toarray().ravel() for i in range(rows.shape[1])]

@@ -79,7 +79,7 @@ def _bars(explanation: Explanation) -> str:
         f'<div style="text-align:right;overflow-wrap:anywhere">{_escape(name)}</div>'
         '<div style="display:flex;align-items:center;gap:.6em">'
         f'<div style="width:{max(0.5, 72 * abs(float(value)) / largest):.1f}%;height:.8em;background:#2f7fd1;'
-        f'border-radius:2px;flex:none"></div><span style="font-variant-numeric:tabular-nums">{value:.4g}</span></div>'
+        f'border-radius:2px;flex:none"></div><span style="font-variant-numeric:tabular-nums">{value:#.4g}</span></div>'
         for name, value in zip(top.names(explanation.features), top.values, strict=True)
     )
     return (

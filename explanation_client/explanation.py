@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from explanation_client import display, tables
 from explanation_client.dataset import EvaluationData
 from explanation_client.errors import InvalidArgumentError, InvalidExplanationError, PartMissingError
-from explanation_client.info import ExplanationInfo, name_problems, new_id, now
 from explanation_client.importances import (
     AnyImportances,
     FloatArray,
@@ -27,6 +26,7 @@ from explanation_client.importances import (
     check_top_k,
     same_bits,
 )
+from explanation_client.info import ExplanationInfo, name_problems, new_id, now
 
 if TYPE_CHECKING:
     import pandas
@@ -259,7 +259,13 @@ class Explanation:
         taken = local.take((slice(None), selection))
         single = isinstance(rows, (int, np.integer))
         info = replace(
-            self.info, id=new_id(), created_at=now(), n_rows=taken.shape[1], single_row=single, parts=(), uploaded_at=None
+            self.info,
+            id=new_id(),
+            created_at=now(),
+            n_rows=taken.shape[1],
+            single_row=single,
+            parts=(),
+            uploaded_at=None,
         )
         if info.n_rows == 0:
             raise InvalidArgumentError(f"rows {rows!r} select none of the {n} explained rows")

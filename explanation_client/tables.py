@@ -48,7 +48,10 @@ def to_arrow(
     if part == "per_class":
         ranked = _required(source.per_class_importances).ranked()
         return pa.table(
-            {"output": np.repeat(np.array(labels, object), ranked.shape[-1]), **_ranked_columns(ranked, source.features)}
+            {
+                "output": np.repeat(np.array(labels, object), ranked.shape[-1]),
+                **_ranked_columns(ranked, source.features),
+            }
         )
     local = _required(source.local_importances).load()
     return pa.table(_local_columns(local, source, labels))

@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from explanation_client.artifacts.failures import quoted, sdk_error, status_error
-from explanation_client.errors import RunNotFoundError, StorageError
+from explanation_client.errors import (
+    InvalidArgumentError,
+    MissingDependencyError,
+    RunNotFoundError,
+    StorageError,
+)
 
 TAG_PREFIX = "explanation."
 
@@ -163,9 +168,17 @@ class ClientTracking:
 
     def __init__(self, uri: str) -> None:
         from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
 
         self.uri = uri
-        self._client = MlflowClient(tracking_uri=uri)
+        try:
+            self._client = MlflowClient(tracking_uri=uri)
+        except ImportError as error:
+            raise self._not_installed(error) from error
+        except MlflowException as error:
+            raise InvalidArgumentError(
+                f"tracking URI {uri!r} can't be used{quoted(error.message)}. Write http://HOST:PORT for a server"
+            ) from error
 
     def get_run(self, run_id: str) -> RunRecord:
         """Return a run with its tags."""
@@ -208,10 +221,16 @@ class ClientTracking:
 
         try:
             return request()
+        except ImportError as error:
+            raise self._not_installed(error) from error
         except MlflowException as error:
             if error.error_code in _UNKNOWN:
                 raise RunNotFoundError(f"the tracking store {self.uri} knows no {what}: {error.message}") from error
             raise sdk_error(error, f"asking the tracking store {self.uri} for {what}") from error
+
+    def _not_installed(self, error: ImportError) -> MissingDependencyError:
+        needed_for = f"the tracking store {self.uri}, which is no server,"
+        return MissingDependencyError(error.name or "mlflow", extra="server", needed_for=needed_for)
 
 
 def _json_object(text: str) -> dict[str, Any] | None:

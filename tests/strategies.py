@@ -85,7 +85,9 @@ def explanation_of(
     )
 
 
-def random_explanation(n_outputs: int, n_rows: int, n_features: int, *, dtype: Any = np.float64, seed: int = 0) -> Explanation:
+def random_explanation(
+    n_outputs: int, n_rows: int, n_features: int, *, dtype: Any = np.float64, seed: int = 0
+) -> Explanation:
     """Return an explanation of normally distributed values."""
     values = np.random.default_rng(seed).standard_normal((n_outputs, n_rows, n_features)).astype(dtype)
     return explanation_of(values)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from explanation_client.artifacts import Artifacts, Buffer, Stat
+from explanation_client.artifacts import Artifacts, Stat
 from explanation_client.errors import (
     ArtifactMissingError,
     CorruptFileError,
@@ -32,6 +33,7 @@ from explanation_client.store.write import Committed
 _log = logging.getLogger(__name__)
 # A file that arrives damaged is fetched again: connections flip and cut more often than stores do.
 _FETCHES = 3
+_THREADS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,13 +124,14 @@ def list_manifests(
 
 def open_stored(source: Source, manifest: Manifest, *, top_k: int | None = None) -> Explanation:
     """Return the explanation that a manifest describes; large parts are read when they are first used."""
-    return open_explanation(manifest, fetcher(source, manifest.info.id), top_k=top_k, limits=source.limits)
+    fetch = fetcher(source, manifest.info.id)
+    return open_explanation(manifest, fetch, top_k=top_k, limits=source.limits, map_files=_side_by_side)
 
 
-def fetcher(source: Source, explanation_id: str) -> Callable[[FileEntry], Buffer]:
+def fetcher(source: Source, explanation_id: str) -> Callable[[FileEntry], bytes]:
     """Return the function that gets one file of an explanation, from the cache or the store, and checks it."""
 
-    def fetch(entry: FileEntry) -> Buffer:
+    def fetch(entry: FileEntry) -> bytes:
         cached = source.cache.get(entry.sha256)
         if cached is not None:
             try:
@@ -177,7 +180,9 @@ def _read_manifest(source: Source, explanation_id: str, name: str) -> Committed:
     deadline = source.deadline()
     for fetches_left in reversed(range(_FETCHES)):
         data = retrying(
-            lambda: source.artifacts.read(path, max_bytes=MAX_MANIFEST_BYTES + 1), deadline=deadline, what=f"reading {path}"
+            lambda: source.artifacts.read(path, max_bytes=MAX_MANIFEST_BYTES + 1),
+            deadline=deadline,
+            what=f"reading {path}",
         )
         try:
             manifest = parse_manifest(data, name=name)
@@ -189,3 +194,12 @@ def _read_manifest(source: Source, explanation_id: str, name: str) -> Committed:
             raise CorruptFileError(f"{path} is the manifest of another explanation, {manifest.info.id}")
         return Committed(manifest, name)
     raise AssertionError("the last fetch returns or raises")
+
+
+def _side_by_side(function: Callable[[FileEntry], None], entries: Iterable[FileEntry]) -> Iterable[None]:
+    """Call a function for each file, a few at a time: one is decoded while others travel."""
+    files = list(entries)
+    if len(files) < 2:
+        return list(map(function, files))
+    with ThreadPoolExecutor(min(_THREADS, len(files)), thread_name_prefix="explanation-download") as pool:
+        return list(pool.map(function, files))

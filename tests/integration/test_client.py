@@ -147,7 +147,8 @@ def test_what_does_not_exist_is_named_beside_what_does(client: ExplanationClient
     with pytest.raises(ExplanationNotFoundError, match="none at all"):
         client.download_model_explanation()
     client.upload_model_explanation(random_explanation(1, 2, 3), comment="the only one")
-    with pytest.raises(ExplanationNotFoundError, match=f"run {run.run_id} has no explanation with comment 'x'.*the only one"):
+    missing = f"run {run.run_id} has no explanation with comment 'x'.*the only one"
+    with pytest.raises(ExplanationNotFoundError, match=missing):
         client.download_model_explanation(comment="x")
     with pytest.raises(ExplanationNotFoundError, match="the only one"):
         client.delete_model_explanation("0190-nothing")
@@ -222,6 +223,12 @@ def test_the_active_run_is_found(tracked: str, monkeypatch: pytest.MonkeyPatch) 
     assert ExplanationClient.from_run().run_id == run.info.run_id
     with pytest.raises(InvalidArgumentError, match="int"):
         ExplanationClient.from_run(7)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("uri", ["localhost:5000", "ftp://127.0.0.1"])
+def test_a_tracking_uri_that_is_none_is_named(uri: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=rf"{uri}.*http://"):
+        ExplanationClient.from_run_id(uri, run_id="0" * 32)
 
 
 def test_the_experiment_is_checked_where_it_is_given(tracking_server: TrackingServer, run: Run) -> None:
@@ -365,7 +372,8 @@ def test_evaluation_data_stays_here_unless_asked_for(
     from explanation_client import EvaluationData
 
     explanation = random_explanation(1, 3, 2)
-    frame = pd.DataFrame({"a": ["canary-one", "x", "y"], "b": [771_771_771.5, 0.0, 1.0]}, index=["canary-row", "r", "s"])
+    columns = {"a": ["canary-one", "x", "y"], "b": [771_771_771.5, 0.0, 1.0]}
+    frame = pd.DataFrame(columns, index=["canary-row", "r", "s"])
     data = replace(EvaluationData.from_rows(frame), predicted=np.array([551_551.25, 0, 1]), true=np.array([0, 0, 1]))
     held = replace(explanation, features=("a", "b"), data=data)
     plain = client.upload_model_explanation(held, comment="defaults")
@@ -450,7 +458,8 @@ def test_eight_writers_and_a_reader_on_one_run(run: Run) -> None:
         while seen < len(explanations):
             listed = client.list_model_explanations()
             for info in listed[seen:]:
-                assert client.download_model_explanation(info.id) == next(e for e in explanations if e.id == info.comment)
+                original = next(e for e in explanations if e.id == info.comment)
+                assert client.download_model_explanation(info.id) == original
             seen = len(listed)
         return seen
 

@@ -64,14 +64,14 @@ def check_all(run: Run, *, finished: set[str]) -> None:
     client = ExplanationClient.from_run_id(run.tracking_uri, run_id=run.run_id, timeout=120)
     listed = client.list_model_explanations()
     assert finished <= {info.comment for info in listed}
+    reports = {report.id: report for report in client.verify()}
     for info in listed:
-        (report,) = client.verify(info.id)
-        assert report.ok, report.problems
-    # What is not listed is either whole (killed before the tag was set) or no explanation at all.
-    for report in client.verify():
-        if report.committed and report.id not in {info.id for info in listed}:
-            assert report.problems == ("its tag is lost or damaged, so that it is not listed: "
-                                       "verify with repair=True writes it again",)  # fmt: skip
+        assert reports.pop(info.id).ok
+    # What is not listed is either whole (killed before its tag was set) or no explanation at all.
+    for report in reports.values():
+        if report.committed:
+            assert len(report.problems) == 1
+            assert "it is not listed" in report.problems[0]
 
 
 def kill_clients(server: TrackingServer, times: int) -> None:
@@ -106,7 +106,7 @@ def kill_servers(server: TrackingServer, times: int) -> None:
 @pytest.mark.parametrize("started_by", ["uvicorn", "gunicorn"])
 def test_clients_are_killed(started_by: StartedBy, request: pytest.FixtureRequest) -> None:
     server = request.getfixturevalue("tracking_server" if started_by == "uvicorn" else "gunicorn_server")
-    kill_clients(server, 5)
+    kill_clients(server, 3)
 
 
 @pytest.fixture

@@ -71,7 +71,9 @@ def test_an_upload_is_visible_whole_or_not_at_all(plan: list[Fault]) -> None:
             report = verify_stored(source_of(store), EXPLANATION.id)
             assert report is not None
             assert report.ok, report.problems
-            assert open_stored(source_of(store), find_manifest(source_of(store), EXPLANATION.id).manifest) == EXPLANATION
+            assert (
+                open_stored(source_of(store), find_manifest(source_of(store), EXPLANATION.id).manifest) == EXPLANATION
+            )
         assert is_listed(store) or not succeeded
         # The second time with everything that was still under way when the upload ended.
         faulty.wake_zombies()
@@ -131,5 +133,7 @@ def test_every_retry_of_a_read_counts_towards_one_limit() -> None:
     upload(store)
     always_cut = FaultyArtifacts(store, ["cut"] * 100)
     with pytest.raises(StoredDataError):
-        find_manifest(source_of(always_cut), EXPLANATION.id, name=list_manifests(source_of(store), EXPLANATION.id)[0][0].name)
+        find_manifest(
+            source_of(always_cut), EXPLANATION.id, name=list_manifests(source_of(store), EXPLANATION.id)[0][0].name
+        )
     assert always_cut.operations <= 3 * read._FETCHES

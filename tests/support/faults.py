@@ -14,7 +14,7 @@ from explanation_client.errors import StorageUnreachableError
 Fault = Literal["ok", "refused", "torn", "lost answer", "zombie", "cut", "flip", "crash"]
 
 
-class Crash(BaseException):  # noqa: N818  # no error: the process is gone, nothing catches it
+class Crash(BaseException):  # no error: the process is gone, nothing catches it
     """The process dies here."""
 
 

@@ -64,7 +64,8 @@ def test_a_counting_index_names_nothing() -> None:
 
 def test_arrays_sparse_matrices_and_arrow_tables() -> None:
     dense = np.array([[1.0, 0.0], [0.0, 2.0]])
-    for rows in (dense, scipy.sparse.csr_matrix(dense), scipy.sparse.csr_array(dense), pa.table({"0": [1.0, 0.0], "1": [0.0, 2.0]})):
+    table = pa.table({"0": [1.0, 0.0], "1": [0.0, 2.0]})
+    for rows in (dense, scipy.sparse.csr_matrix(dense), scipy.sparse.csr_array(dense), table):
         data = EvaluationData.from_rows(rows)
         assert data.names == ("0", "1")
         assert data.matrix().tolist() == dense.tolist()

@@ -217,7 +217,8 @@ def test_values_that_are_not_finite_are_found_in_every_part() -> None:
     explanation = random_explanation(2, 4, F)
     explanation.check_finite()
     bad = Importances(np.full(F, np.nan))
-    for broken in (replace(explanation, global_importances=bad), replace(explanation, base_values=np.array([0, np.inf]))):
+    endless = np.array([0, np.inf])
+    for broken in (replace(explanation, global_importances=bad), replace(explanation, base_values=endless)):
         with pytest.raises(InvalidExplanationError, match="finite"):
             broken.check_finite()
 
