@@ -8,6 +8,7 @@ Everything else (a database URI, Databricks) goes through MLflow's client.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -136,6 +137,7 @@ class RestTracking:
         from mlflow.utils.rest_utils import http_request
 
         asked = f"asking the tracking server {self.uri} for {what}"
+        before = sys.exception()
         try:
             response = http_request(
                 self._credentials,
@@ -149,7 +151,7 @@ class RestTracking:
             )
             status, text, wait = response.status_code, response.text, response.headers.get("Retry-After")
         except (MlflowException, requests.RequestException, OSError) as error:
-            raise sdk_error(error, asked) from error
+            raise sdk_error(error, asked, before=before) from error
         answer = _json_object(text)
         if status == 200 and answer is not None:
             return answer
@@ -219,6 +221,7 @@ class ClientTracking:
     def _call(self, what: str, request: Callable[[], Any]) -> Any:
         from mlflow.exceptions import MlflowException
 
+        before = sys.exception()
         try:
             return request()
         except ImportError as error:
@@ -226,7 +229,7 @@ class ClientTracking:
         except MlflowException as error:
             if error.error_code in _UNKNOWN:
                 raise RunNotFoundError(f"the tracking store {self.uri} knows no {what}: {error.message}") from error
-            raise sdk_error(error, f"asking the tracking store {self.uri} for {what}") from error
+            raise sdk_error(error, f"asking the tracking store {self.uri} for {what}", before=before) from error
 
     def _not_installed(self, error: ImportError) -> MissingDependencyError:
         needed_for = f"the tracking store {self.uri}, which is no server,"
