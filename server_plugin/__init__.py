@@ -1,0 +1,1 @@
+"""What the tracking server loads: pages and a tab. Imports nothing of the library."""

@@ -1,0 +1,1 @@
+"""Plugins of pytest that this suite loads by name, see ``addopts`` in pyproject.toml."""
