@@ -1,0 +1,124 @@
+"""The explanations that the golden files hold, made from whole numbers, so that they are the same for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import numpy as np
+
+from explanation_client.dataset import EvaluationData
+from explanation_client.explanation import Explanation
+from explanation_client.importances import Importances
+from explanation_client.info import ExplanationInfo
+
+
+def numbers(*shape: int, dtype: str, seed: int) -> np.ndarray:
+    """Return thirds of whole numbers from -50 to 50, with zeros of both signs among them."""
+    whole = (np.arange(int(np.prod(shape))) * 37 + seed * 11) % 101 - 50
+    values = (whole / 3.0).astype(dtype).reshape(shape)
+    values.flat[0], values.flat[-1] = -0.0, 0.0
+    return values
+
+
+def info(number: int, outputs: tuple[str, ...], features: int, rows: int) -> ExplanationInfo:
+    return ExplanationInfo(
+        id=f"01900000-0000-7000-8000-{number:012d}",
+        created_at=datetime(2026, 11, 20, 12, 30, tzinfo=UTC),
+        method="shap_tree",
+        task="regression" if len(outputs) == 1 else "classification",
+        outputs=outputs,
+        n_features=features,
+        n_rows=rows,
+        feature_space="engineered",
+        output_space="margin",
+        model_type="lightgbm.sklearn.LGBMClassifier",
+        reason="a tree model",
+        notes=("background: 100 rows",),
+        made_with=(("shap", "0.51.0"),),
+        model_id="m-1",
+        comment="größe ✓",
+        uploaded_at=datetime(2026, 11, 20, 12, 31, tzinfo=UTC),
+    )
+
+
+def regression() -> Explanation:
+    """Return float64 values of 7 rows and 12 features, so that there is a ``top`` file."""
+    return Explanation(
+        info=info(1, ("price",), 12, 7),
+        features=tuple(f"f{i}" for i in range(12)),
+        global_importances=Importances(np.abs(numbers(12, dtype="f8", seed=1))),
+        local_importances=Importances(numbers(1, 7, 12, dtype="f8", seed=2)),
+        base_values=np.array([0.1]),
+    )
+
+
+def binary() -> Explanation:
+    """Return float32 values of two outputs that mirror each other."""
+    positive = numbers(1, 5, 3, dtype="f4", seed=3)
+    return Explanation(
+        info=info(2, ("benign", "malignant"), 3, 5),
+        features=("mean radius", "naïve </script>", "\u202e\0x"),
+        global_importances=Importances(np.abs(numbers(3, dtype="f4", seed=4))),
+        per_class_importances=Importances(np.abs(numbers(2, 3, dtype="f4", seed=5))),
+        local_importances=Importances(np.concatenate([-positive, positive])),
+        base_values=np.array([-0.25, 0.25], "f4"),
+    )
+
+
+def multiclass_cut() -> Explanation:
+    """Return three outputs, cut to the top 2 of 6 features."""
+    whole = Explanation(
+        info=info(3, ("a", "b", "c"), 6, 4),
+        features=tuple("uvwxyz"),
+        global_importances=Importances(np.abs(numbers(6, dtype="f8", seed=6))),
+        per_class_importances=Importances(np.abs(numbers(3, 6, dtype="f8", seed=7))),
+        local_importances=Importances(numbers(3, 4, 6, dtype="f8", seed=8)),
+        base_values=np.array([1 / 3, 1e-300, -1e300]),
+    )
+    return whole.cut(2)
+
+
+def wide() -> Explanation:
+    """Return 40 features, stored in blocks of 16 columns and shards of 3 rows, without a global part."""
+    return Explanation(
+        info=info(4, ("target",), 40, 6),
+        features=tuple(f"column.{i}" for i in range(40)),
+        local_importances=Importances(numbers(1, 6, 40, dtype="f4", seed=9)),
+    )
+
+
+def with_data() -> Explanation:
+    """Return a single row's explanation with everything that can be known of it."""
+    rows = EvaluationData(
+        names=("text", "flag", "count", "ratio", "day", "moment"),
+        columns=(
+            np.array(["é"], object),
+            np.array([True]),
+            np.array([-3], "i8"),
+            np.array([np.nan], "f4"),
+            np.array(["2026-11-20"], "M8[D]"),
+            np.array(["NaT"], "M8[ns]"),
+        ),
+        row_names=np.array(["row 17"], object),
+        predicted=np.array(["yes"], object),
+        predicted_proba=np.array([[0.25, 0.75]]),
+        true=np.array([None], object),
+    )
+    made = info(5, ("no", "yes"), 2, 1)
+    return Explanation(
+        info=made,
+        features=("a", "b"),
+        per_class_importances=Importances(np.abs(numbers(2, 2, dtype="f8", seed=10))),
+        local_importances=Importances(numbers(2, 1, 2, dtype="f8", seed=11)),
+        data=rows,
+    )
+
+
+GOLDEN: dict[str, Callable[[], Explanation]] = {
+    "regression": regression,
+    "binary": binary,
+    "multiclass-cut": multiclass_cut,
+    "wide": wide,
+    "with-data": with_data,
+}

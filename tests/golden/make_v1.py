@@ -1,0 +1,30 @@
+"""Writes the golden files of version 1. They were written once; running it again would defeat their purpose.
+
+``python -m tests.golden.make_v1 FOLDER`` writes a folder for each explanation of ``tests/golden/explanations.py``.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from unittest import mock
+
+from explanation_client.format.v1 import encode
+from tests.golden.bundle import store
+from tests.golden.explanations import GOLDEN
+
+
+def main(target: Path) -> None:
+    for name, make in GOLDEN.items():
+        # Blocks that a thousand columns would need otherwise; a reader takes any.
+        with mock.patch.object(encode, "MAX_BLOCK", 16):
+            shard_bytes = 3 * 16 * 4 if name == "wide" else 1 << 20
+            bundle = store(make(), nonce="golden", shard_bytes=shard_bytes, include_data=True, include_view=True)
+        folder = target / name
+        folder.mkdir(parents=True)
+        for file, data in bundle.files.items():
+            (folder / file).write_bytes(data)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
