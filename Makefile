@@ -40,8 +40,8 @@ test: check  ## all checks, then all tests
 test-unit: $(READY)  ## the fast tests alone
 	@$(BIN)/python $(PYTEST) tests/unit tests/properties tests/test_repository.py $(ARGS)
 
-test-long: $(READY)  ## the tests that take minutes: long forms of the kill and fault tests
-	@$(BIN)/python $(PYTEST) -m long --timeout 3600 $(ARGS)
+test-long: $(READY)  ## the long forms of the kill, fault and property tests
+	@EXPLANATION_CLIENT_LONG=1 $(BIN)/python $(PYTEST) -m "long or not integration" --timeout 3600 $(ARGS)
 
 # -W default: the old versions warn of each other, and nothing here could mend that.
 test-lowest: $(READY_LOWEST)  ## the fast tests with the oldest versions that pyproject.toml allows

@@ -66,7 +66,9 @@ def throughput(server: TrackingServer, explanation: Explanation, rounds: int) ->
     run = server.create_run()
     client = ExplanationClient.from_run_id(server.uri, run_id=run.run_id)
     client.upload_model_explanation(explanation)
-    sizes = sorted((p.stat().st_size for p in server.artifacts_folder.rglob("explanations/*/*")), reverse=True)
+    files = list(server.artifacts_folder.rglob("explanations/*/*"))
+    sizes = sorted((p.stat().st_size for p in files), reverse=True)
+    n_local = sum(p.name.startswith("local-") for p in files)
     total = sum(sizes)
     print(f"{'':34}{'ours':>9}{'bare':>9}   of the bare speed ({total / 1e6:.1f} MB in {len(sizes)} files)")
     with Line(server.port, GIGABIT) as line:
@@ -75,7 +77,7 @@ def throughput(server: TrackingServer, explanation: Explanation, rounds: int) ->
                 lambda uri=uri: upload(uri, run, explanation), lambda uri=uri: put(uri, run, sizes), rounds
             )
             report(f"upload, {where}", ours, bare)
-            ours, bare = compare(lambda uri=uri: download(uri, run), lambda uri=uri: get(uri, run), rounds)
+            ours, bare = compare(lambda uri=uri: download(uri, run), lambda uri=uri: get(uri, run, n_local), rounds)
             report(f"download all rows, {where}", ours, bare)
     print()
 
@@ -105,11 +107,16 @@ def download(uri: str, run: Run) -> float:
     return seconds(lambda: client.download_model_explanation().load())
 
 
-def get(uri: str, run: Run) -> float:
-    """Return the seconds of a bare GET of the local importances, the largest file."""
+def get(uri: str, run: Run, files: int) -> float:
+    """Return the seconds of bare GETs of as many bytes as the local importances have, one file after the other."""
     session = requests.Session()
     session.get(f"{uri}/health")
-    return seconds(lambda: session.get(artifact(uri, run, "bare/0")).raise_for_status())
+
+    def all_files() -> None:
+        for number in range(files):
+            session.get(artifact(uri, run, f"bare/{number}")).raise_for_status()
+
+    return seconds(all_files)
 
 
 def artifact(uri: str, run: Run, path: str) -> str:

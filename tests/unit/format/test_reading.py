@@ -183,8 +183,10 @@ def test_values_that_are_not_finite_are_not_stored(part: str, bad: float, ranked
     spoiled = getattr(explanation, part).values.copy()
     spoiled.flat[-1] = bad
     importances = Importances(spoiled)
-    with np.errstate(invalid="ignore"), pytest.raises(InvalidExplanationError, match="finite"):
-        store(replace(explanation, **{part: importances.ranked(12) if ranked else importances}))
+    with np.errstate(invalid="ignore"):
+        changed: dict[str, Any] = {part: importances.ranked(12) if ranked else importances}
+    with pytest.raises(InvalidExplanationError, match="finite"):
+        store(replace(explanation, **changed))
 
 
 @pytest.mark.parametrize("index", [[0, 0], [0, 5], [-1, 0]])
