@@ -72,15 +72,15 @@ def main() -> None:
 @_said_plainly
 def list_command(run_id: str, tracking_uri: str | None, comment: str | None, as_json: bool) -> None:
     """List the explanations of a run, oldest first."""
+    console = None if as_json else _console()
     infos = _client(run_id, tracking_uri).list_model_explanations(comment=comment)
-    if as_json:
+    if console is None:
         for info in infos:
             click.echo(json.dumps(info.to_dict()))
-        return
-    if not infos:
+    elif infos:
+        console.print(_listing(infos))
+    else:
         click.echo(f"Run {run_id} has no explanations.")
-        return
-    _console().print(_listing(infos))
 
 
 @main.command()
@@ -90,8 +90,8 @@ def list_command(run_id: str, tracking_uri: str | None, comment: str | None, as_
 @_said_plainly
 def show(run_id: str, tracking_uri: str | None, explanation_id: str | None, comment: str | None, top_k: int) -> None:
     """Show what an explanation says: the latest, or the one that is asked for."""
-    explanation = _client(run_id, tracking_uri).download_model_explanation(explanation_id, comment=comment)
     console = _console()
+    explanation = _client(run_id, tracking_uri).download_model_explanation(explanation_id, comment=comment)
     console.print(_facts(explanation))
     table = _importance_table(explanation, top_k)
     if table is None:
@@ -139,12 +139,12 @@ def verify(run_id: str, tracking_uri: str | None, explanation_id: str | None, re
 
     Exits 1 if anything is damaged or missing.
     """
+    console = _console()
     reports = _client(run_id, tracking_uri).verify(explanation_id, repair=repair)
     table = _table("explanation", "state", "files", "size", title=f"{len(reports)} explanations")
     for report in reports:
         state = "[green]whole[/]" if report.ok else "[red]unfinished[/]" if not report.committed else "[red]damaged[/]"
         table.add_row(report.id, state, str(report.files), _size(report.size))
-    console = _console()
     console.print(table)
     for report in reports:
         for problem in report.problems:
@@ -161,12 +161,13 @@ def verify(run_id: str, tracking_uri: str | None, explanation_id: str | None, re
 @_said_plainly
 def gc(run_id: str, tracking_uri: str | None, older_than_hours: float, really: bool) -> None:
     """List the files that unfinished uploads left behind, and delete them on request."""
+    console = _console()
     garbage = _client(run_id, tracking_uri).gc(older_than_hours=older_than_hours, dry_run=not really)
     if garbage:
         table = _table("file", "size", "age (h)", "why")
         for item in garbage:
             table.add_row(shown(item.path, length=120), _size(item.size), f"{item.age_hours:.0f}", item.reason)
-        _console().print(table)
+        console.print(table)
     total = _size(sum(item.size or 0 for item in garbage))
     click.echo(f"{'Deleted' if really else 'Found'} {len(garbage)} files, {total}.")
     if garbage and not really:

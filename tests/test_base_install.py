@@ -75,15 +75,26 @@ def test_an_explanation_comes_back_from_a_run(
     assert list(first_two) == list(explanation.get_ranked_global_names()[:2])
 
 
-def test_the_command_line_says_which_extra_it_needs() -> None:
-    """Its packages are made unavailable, so that this is the same where they are installed."""
+@pytest.mark.parametrize("command", ["list", "show", "verify", "gc"])
+def test_a_command_that_draws_tables_says_which_extra_it_needs(command: str) -> None:
+    """The package is made unavailable, so that this is the same where it is installed; no server is asked first."""
+    finished = run_without_rich(command, "0" * 32, "--tracking-uri", "http://127.0.0.1:9")
+    assert finished.returncode == 1
+    assert "explanation-client[cli]" in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+def test_the_command_line_explains_itself_without_any_extra() -> None:
+    finished = run_without_rich("--help")
+    assert finished.returncode == 0
+    assert "download" in finished.stdout
+
+
+def run_without_rich(*arguments: str) -> subprocess.CompletedProcess[str]:
     code = (
-        "import sys; sys.modules.update(click=None, rich=None, tqdm=None)\n"
+        "import sys; sys.modules.update(rich=None, tqdm=None)\n"
         "from importlib.metadata import entry_points\n"
         "(command,) = entry_points(group='console_scripts', name='explanation-client')\n"
         "sys.exit(command.load()())"
     )
-    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert finished.returncode != 0
-    assert "explanation-client[cli]" in finished.stderr
-    assert "Traceback" not in finished.stderr
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import subprocess
 import sys
@@ -232,7 +231,7 @@ def test_a_small_file_cannot_become_a_large_answer() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.skipif(not os.environ.get("EXPLANATION_CLIENT_LONG"), reason="minutes: set EXPLANATION_CLIENT_LONG=1")
+@pytest.mark.long
 def test_no_damage_crashes_hangs_or_takes_gigabytes() -> None:
     """Thousands of damaged files, read in a process that may not have more than 4 GiB nor take long."""
     script = """

@@ -1,0 +1,49 @@
+"""Explainers: what computes feature importances of a model.
+
+:class:`TabularExplainer` chooses one; the others can be called by hand. Names load on first use, so that this package
+costs nothing before something is explained.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from explanation_client.explainers.additivity import AdditivityError
+    from explanation_client.explainers.base import Explainer
+    from explanation_client.explainers.kernel import KernelExplainer
+    from explanation_client.explainers.linear import LinearExplainer
+    from explanation_client.explainers.pfi import PFIExplainer
+    from explanation_client.explainers.tabular import TabularExplainer
+    from explanation_client.explainers.tree import TreeExplainer
+
+__all__ = [
+    "AdditivityError",
+    "Explainer",
+    "KernelExplainer",
+    "LinearExplainer",
+    "PFIExplainer",
+    "TabularExplainer",
+    "TreeExplainer",
+]
+
+_HOMES = {
+    "AdditivityError": "additivity",
+    "Explainer": "base",
+    "KernelExplainer": "kernel",
+    "LinearExplainer": "linear",
+    "PFIExplainer": "pfi",
+    "TabularExplainer": "tabular",
+    "TreeExplainer": "tree",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,49 @@
+"""Local importances gathered batch by batch: the whole, their means, or both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Aggregate:
+    """Collects batches of local importances (C, n, F).
+
+    Parameters
+    ----------
+    keep_global : bool
+        Sum absolute values over the rows.
+    n_rows : int, optional
+        Keep all values of so many rows: the result is allocated once, at the first batch. None: keep none.
+
+    """
+
+    def __init__(self, *, keep_global: bool, n_rows: int | None) -> None:
+        self._keep_global = keep_global
+        self._n_rows = n_rows
+        self._sums: NDArray[np.float64] | None = None
+        self._seen = 0
+        self.local: NDArray[np.floating[Any]] | None = None
+
+    def add(self, values: NDArray[np.floating[Any]], start: int) -> None:
+        """Take the values of the rows from ``start`` on."""
+        outputs, n_rows, n_features = values.shape
+        if self._n_rows is not None:
+            if self._n_rows == n_rows:
+                # One batch holds all rows: it is the result.
+                self.local = np.ascontiguousarray(values, np.float64)
+            else:
+                if self.local is None:
+                    self.local = np.empty((outputs, self._n_rows, n_features), np.float64)
+                self.local[:, start : start + n_rows] = values
+        if self._keep_global:
+            sums = np.abs(values).sum(axis=1, dtype=np.float64)
+            self._sums = sums if self._sums is None else self._sums + sums
+        self._seen += n_rows
+
+    def per_class(self) -> NDArray[np.float64]:
+        """Return the mean over rows of the absolute values, (C, F)."""
+        assert self._sums is not None, "no batch was added"
+        return self._sums / self._seen

@@ -1,0 +1,300 @@
+"""What computes tree contributions: the tree kernel of this library, else the model's own package.
+
+Every engine returns all outputs as (C, N, F), whatever shape its source has, and says in which space they are. Values
+are path-dependent: a feature that is missing takes the branches in the proportions of the training data. With a
+background the kernel computes interventional ones.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explanation_client.explainers.additivity import CannotExplainError
+from explanation_client.explainers.boosters import (
+    BoosterModel,
+    LightGBMBooster,
+    XGBoostBooster,
+    lightgbm_booster,
+    lightgbm_divisor,
+    xgboost_matrix,
+)
+from explanation_client.explainers.mirror import Floats, mirrored
+from explanation_client.explainers.model import LOG_ODDS, LOG_VALUE, MARGIN, PATH_LENGTH, VALUE, Model
+
+
+class TreeEngine(Protocol):
+    """Computes the contributions of one model."""
+
+    packages: tuple[str, ...]
+    description: str
+
+    @property
+    def space(self) -> str:
+        """What the contributions add up to."""
+        ...
+
+    def contributions(self, rows: Any) -> tuple[Floats, Floats]:
+        """Return values (C, N, F) and base values (C,)."""
+        ...
+
+    def answers(self, rows: Any) -> NDArray[np.float64]:
+        """Return what the model itself says in the same space, (N, C)."""
+        ...
+
+
+class _OwnContributions(ABC):
+    """Base of the engines that ask the model's own package."""
+
+    packages: tuple[str, ...] = ()
+
+    def __init__(self, model: Model, reason: str) -> None:
+        self._model = model
+        self.description = f"the model's own contributions ({reason})"
+
+    @cached_property
+    def space(self) -> str:
+        """Log-odds of a logistic model of two classes, margin of others; what the link of a regression says."""
+        if self._model.task == "classification":
+            return LOG_ODDS if self._model.n_outputs == 2 and self._is_logistic() else MARGIN
+        return self._regression_space()
+
+    @abstractmethod
+    def _is_logistic(self) -> bool:
+        """Whether the raw score of two classes is the logit of the probability."""
+
+    @abstractmethod
+    def _regression_space(self) -> str:
+        """Return what a regression's raw score is."""
+
+    def answers(self, rows: Any) -> NDArray[np.float64]:
+        """Return the model's raw scores, (N, C)."""
+        return self._model.answer(rows, MARGIN)
+
+    def _split(self, contributions: NDArray[Any]) -> tuple[Floats, Floats]:
+        """Return values (C, N, F) and base values (C,) from (N, F + 1) or (N, K, F + 1), base value last."""
+        contributions = contributions.astype(np.float64)
+        if contributions.ndim == 2:
+            contributions = contributions[:, None, :]
+        values = np.ascontiguousarray(contributions[:, :, :-1].transpose(1, 0, 2))
+        base_values = contributions[0, :, -1]
+        if len(base_values) == 1 and self._model.n_outputs == 2:
+            return mirrored(values[0], float(base_values[0]))
+        return values, base_values.copy()
+
+
+class LightGBMEngine(_OwnContributions):
+    """LightGBM's ``pred_contrib``: dense and CSR rows, categories, missing values, early stopping."""
+
+    def contributions(self, rows: Any) -> tuple[Floats, Floats]:
+        """Return values (C, N, F) and base values (C,)."""
+        estimator = self._model.estimator
+        predict = estimator.native.predict if isinstance(estimator, LightGBMBooster) else estimator.predict
+        found = predict(rows, pred_contrib=True)
+        if isinstance(found, list):
+            # One CSR matrix for each class.
+            found = np.stack([part.toarray() for part in found], axis=1)
+        elif not isinstance(found, np.ndarray):
+            found = found.toarray()
+        n_rows = rows.shape[0]
+        width = rows.shape[1] + 1
+        found = np.asarray(found).reshape(n_rows, -1, width)
+        return self._split(found / lightgbm_divisor(lightgbm_booster(estimator)))
+
+    @cached_property
+    def _objective(self) -> str:
+        estimator = self._model.estimator
+        return LightGBMBooster(lightgbm_booster(estimator)).objective
+
+    def _is_logistic(self) -> bool:
+        return self._objective == "binary sigmoid:1"
+
+    def _regression_space(self) -> str:
+        name = self._objective.partition(" ")[0]
+        if name in ("poisson", "gamma", "tweedie"):
+            return LOG_VALUE
+        return MARGIN if name.startswith("cross_entropy") or "sqrt" in self._objective else VALUE
+
+
+class XGBoostEngine(_OwnContributions):
+    """XGBoost's ``pred_contribs``: dense and CSR rows, categories, missing values, early stopping; sums in float32."""
+
+    def contributions(self, rows: Any) -> tuple[Floats, Floats]:
+        """Return values (C, N, F) and base values (C,)."""
+        estimator = self._model.estimator
+        found = estimator.get_booster().predict(
+            xgboost_matrix(estimator, rows), pred_contribs=True, iteration_range=self._iterations()
+        )
+        return self._split(np.asarray(found))
+
+    def _iterations(self) -> tuple[int, int]:
+        """Return the rounds that the model's own predict uses; (0, 0) means all."""
+        best = None if isinstance(self._model.estimator, XGBoostBooster) else _best_iteration(self._model.estimator)
+        return (0, 0) if best is None else (0, best + 1)
+
+    @cached_property
+    def _objective(self) -> str:
+        return XGBoostBooster(self._model.estimator.get_booster()).objective
+
+    def _is_logistic(self) -> bool:
+        return self._objective in ("binary:logistic", "binary:logitraw")
+
+    def _regression_space(self) -> str:
+        if self._objective in ("count:poisson", "reg:gamma", "reg:tweedie"):
+            return LOG_VALUE
+        identity = ("reg:squarederror", "reg:absolute", "reg:pseudohuber", "reg:quantile", "reg:squaredlog", "rank:")
+        return VALUE if self._objective.startswith(identity) else MARGIN
+
+
+class CatBoostEngine(_OwnContributions):
+    """CatBoost's ``ShapValues``: categories and text as the model has them."""
+
+    def contributions(self, rows: Any) -> tuple[Floats, Floats]:
+        """Return values (C, N, F) and base values (C,)."""
+        from catboost import Pool
+
+        estimator = self._model.estimator
+        pool = Pool(rows, cat_features=estimator.get_cat_feature_indices())
+        return self._split(np.asarray(estimator.get_feature_importance(pool, type="ShapValues")))
+
+    @cached_property
+    def _loss(self) -> str:
+        return str(self._model.estimator.get_all_params().get("loss_function", ""))
+
+    def _is_logistic(self) -> bool:
+        return self._loss in ("Logloss", "CrossEntropy")
+
+    def _regression_space(self) -> str:
+        return LOG_VALUE if self._loss.startswith(("Poisson", "Tweedie")) else VALUE
+
+
+class TablesEngine:
+    """The exact tree kernel of this library: LightGBM, XGBoost and scikit-learn, float64 throughout.
+
+    Parameters
+    ----------
+    model : Model
+    background : ndarray of shape (B, F), optional
+        Values are interventional for these rows. None: path-dependent.
+
+    Raises
+    ------
+    CannotExplainError
+        The kernel cannot read the model.
+
+    """
+
+    packages: tuple[str, ...] = ("numba",)
+    description = "the tree kernel of this library"
+
+    def __init__(self, model: Model, background: Any = None) -> None:
+        from explanation_client.treeshap import TreeTables
+        from explanation_client.treeshap import UnsupportedModelError as UnreadableError
+
+        self._model = model
+        self._unstored_is_missing = "xgboost" in {package for package, _ in model.origin}
+        estimator = model.estimator
+        native = estimator.native if isinstance(estimator, BoosterModel) else estimator
+        try:
+            self._tables = TreeTables(native, None if background is None else self._numbers(background))
+        except UnreadableError as error:
+            raise CannotExplainError(f"{model.short_name} is not read as trees: {error}") from error
+
+    @property
+    def space(self) -> str:
+        """What the contributions add up to, in the words of an explanation."""
+        ensemble = self._tables.ensemble
+        if ensemble.output_space != MARGIN:
+            return str(ensemble.output_space)
+        if ensemble.link == "logit" and ensemble.link_scale == 1.0:
+            return LOG_ODDS
+        return LOG_VALUE if ensemble.link == "log" else MARGIN
+
+    def answers(self, rows: Any) -> NDArray[np.float64]:
+        """Return the model's own probabilities, raw scores, values or mean path lengths, (N, C)."""
+        return _path_lengths(self._model, rows) if self.space == PATH_LENGTH else self._model.answer(rows, self.space)
+
+    def contributions(self, rows: Any) -> tuple[Floats, Floats]:
+        """Return values (C, N, F) and base values (C,)."""
+        values = self._tables.shap_values(self._numbers(rows))
+        base_values = np.asarray(self._tables.base_values, np.float64)
+        if len(values) == 1 and self._model.n_outputs == 2:
+            return mirrored(values[0], float(base_values[0]))
+        return values, base_values
+
+    def _numbers(self, rows: Any) -> Any:
+        """Return rows as the kernel takes them: dense, with gaps where a CSR matrix means them."""
+        if not hasattr(rows, "tocsr"):
+            return rows
+        if not self._unstored_is_missing:
+            return rows.toarray()
+        stored = rows.tocoo()
+        dense = np.full(rows.shape, np.nan)
+        dense[stored.row, stored.col] = stored.data
+        return dense
+
+
+def _best_iteration(estimator: Any) -> int | None:
+    return getattr(estimator, "best_iteration", None)
+
+
+def _path_lengths(model: Model, rows: Any) -> NDArray[np.float64]:
+    """Return an isolation forest's mean path lengths (N, 1), from its public scores.
+
+    A score is -2^(-length / c), with c the mean length of an unsuccessful search among as many samples as each tree
+    was trained on (Liu, Ting and Zhou 2008).
+    """
+    n = int(model.estimator.max_samples_)
+    average = {1: 1.0, 2: 1.0}.get(n, 2.0 * (np.log(n - 1.0) + np.euler_gamma) - 2.0 * (n - 1.0) / n)
+    return np.asarray(-average * np.log2(-model.estimator.score_samples(rows))[:, None])
+
+
+_OWN: dict[str, Callable[[Model, str], TreeEngine]] = {
+    "lightgbm": LightGBMEngine,
+    "xgboost": XGBoostEngine,
+    "catboost": CatBoostEngine,
+}
+
+
+def tree_engine(model: Model, package: str, *, background: Any = None) -> TreeEngine:
+    """Return the engine for a model of a package: the tree kernel, or the model's own contributions where it has to be.
+
+    Raises
+    ------
+    CannotExplainError
+        Neither explains the model.
+
+    """
+    own = _OWN.get(package)
+    reason = _why_own(model, package)
+    if reason is None:
+        try:
+            return TablesEngine(model, background)
+        except CannotExplainError as error:
+            if own is None:
+                raise
+            reason = str(error)
+    if background is not None:
+        raise CannotExplainError(f"interventional values need the tree kernel: {reason}")
+    assert own is not None
+    return own(model, reason)
+
+
+def _why_own(model: Model, package: str) -> str | None:
+    """Return why a model is asked for its own contributions rather than read, or None."""
+    if package == "catboost":
+        return "the tree kernel does not read CatBoost"
+    estimator = model.estimator
+    if package == "lightgbm":
+        categorical = bool(lightgbm_booster(estimator).pandas_categorical)
+    elif package == "xgboost":
+        booster = estimator.get_booster()
+        categorical = booster.feature_names is not None and "c" in (booster.feature_types or ())
+    else:
+        return None
+    return "only the package knows the codes of a DataFrame's categories" if categorical else None

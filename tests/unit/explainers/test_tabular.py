@@ -1,0 +1,291 @@
+"""How an explainer is chosen, and what is said about it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.decomposition import PCA
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from explanation_client.errors import ExplanationError, InvalidArgumentError, UnsupportedModelError
+from explanation_client.explainers import AdditivityError, TabularExplainer
+from tests.unit.explainers.data import rows, target
+
+lightgbm = pytest.importorskip("lightgbm")
+pytest.importorskip("shap")
+
+X = rows()
+Y = target(X, "binary")
+FOREST = {"n_estimators": 3, "max_depth": 3, "random_state": 0}
+
+
+class OwnForest(RandomForestClassifier):
+    """A forest of the user's."""
+
+
+@pytest.mark.parametrize(
+    ("model", "method", "reason"),
+    [
+        (RandomForestClassifier(**FOREST), "shap_tree", "sklearn.RandomForestClassifier is a tree model"),
+        (OwnForest(**FOREST), "shap_tree", "OwnForest is a tree model, as a sklearn.RandomForestClassifier"),
+        (lightgbm.LGBMClassifier(n_estimators=3, verbose=-1), "shap_tree", "lightgbm.LGBMClassifier is a tree model"),
+        (LogisticRegression(), "shap_linear", "sklearn.LogisticRegression is a linear model"),
+        (SVC(kernel="linear"), "shap_linear", "sklearn.SVC is a linear model"),
+        (SVC(), "shap_kernel", "its kernel is 'rbf'"),
+        (
+            make_pipeline(StandardScaler(), LogisticRegression()),
+            "shap_linear",
+            "the last step of the pipeline, sklearn.LogisticRegression is a linear model",
+        ),
+        (make_pipeline(StandardScaler(), SVC()), "shap_kernel", "sklearn.Pipeline is in no table"),
+        (make_pipeline(PCA(3), LogisticRegression()), "shap_kernel", "come from several raw columns"),
+    ],
+)
+def test_the_choice_follows_the_table_and_is_recorded(model: Any, method: str, reason: str) -> None:
+    model.fit(X, Y)
+    explainer = TabularExplainer(model, X[:8])
+    explanation = explainer.explain_global(X[:5])
+    assert explainer.method == explanation.method == method
+    assert reason in explainer.reason
+    assert explanation.info.reason == explainer.reason
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        CalibratedClassifierCV(SVC(gamma=0.001, C=100.0), ensemble=False),
+        VotingClassifier([("a", LogisticRegression()), ("b", RandomForestClassifier(**FOREST))], voting="soft"),
+        VotingClassifier([("a", LogisticRegression()), ("b", RandomForestClassifier(**FOREST))]),
+        StackingClassifier([("a", LogisticRegression())], cv=2),
+        OneVsRestClassifier(LogisticRegression()),
+        MLPClassifier((3,), solver="lbfgs", max_iter=5, random_state=0),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_every_other_model_is_explained_by_its_predictions(model: Any) -> None:
+    model.fit(X, target(X, "multiclass"))
+    explanation = TabularExplainer(model, X[:4]).explain_local(X[:2])
+    assert explanation.method == "shap_kernel"
+    assert explanation.local_importance_values.shape == (3, 2, 4)
+    assert "is in no table of tree or linear models" in explanation.info.reason
+
+
+def test_a_pipeline_is_explained_in_its_raw_columns_exactly() -> None:
+    import pandas as pd
+    from sklearn.compose import make_column_transformer
+    from sklearn.preprocessing import OneHotEncoder
+
+    frame = pd.DataFrame({"number": X[:, 0], "colour": np.array(["red", "green", "blue"])[np.arange(len(X)) % 3]})
+    y = ((frame["colour"] == "red") | (frame["number"] > 1)).to_numpy().astype(int)
+    encode = make_column_transformer((OneHotEncoder(), ["colour"]), (StandardScaler(), ["number"]))
+    for last in (LogisticRegression(), RandomForestClassifier(**FOREST)):
+        pipeline = make_pipeline(encode, last).fit(frame, y)
+        explanation = TabularExplainer(pipeline, frame).explain_global(frame)
+        assert explanation.features == ("number", "colour")
+        assert explanation.is_raw
+        assert explanation.model_type == "sklearn.pipeline.Pipeline"
+        is_linear = isinstance(last, LogisticRegression)
+        answers = pipeline.decision_function(frame) if is_linear else pipeline.predict_proba(frame)[:, 1]
+        sums = explanation.local_importance_values[1].sum(axis=1) + explanation.expected_values[1]
+        np.testing.assert_allclose(sums, answers, atol=1e-9)
+        np.testing.assert_array_equal(explanation.eval_y_predicted, pipeline.predict(frame))
+        subset = TabularExplainer(pipeline, frame, [1])
+        assert subset.model is pipeline
+        np.testing.assert_array_equal(
+            subset.explain_local(frame).local_importance_values, explanation.local_importance_values[:, :, 1:]
+        )
+
+
+def test_a_pipeline_of_sparse_rows_is_explained_by_its_predictions() -> None:
+    from scipy.sparse import csr_matrix
+    from sklearn.preprocessing import MaxAbsScaler
+
+    sparse = csr_matrix(np.where(X > 0.5, X, 0.0))
+    model = make_pipeline(MaxAbsScaler(), LogisticRegression()).fit(sparse, Y)
+    explanation = TabularExplainer(model, sparse).explain_local(sparse[:2])
+    assert explanation.method == "shap_kernel"
+    assert "not sparse matrices" in explanation.info.reason
+
+
+def test_a_search_is_explained_by_the_best_of_its_models() -> None:
+    search = GridSearchCV(RandomForestClassifier(**FOREST), {"max_depth": [1, 2]}, cv=2).fit(X, Y)
+    explanation = TabularExplainer(search, X).explain_local(X[:5])
+    assert explanation.method == "shap_tree"
+    assert explanation.model_type.endswith("GridSearchCV")
+    sums = explanation.local_importance_values.sum(axis=2).T + explanation.expected_values
+    np.testing.assert_allclose(sums, search.predict_proba(X[:5]))
+
+
+def test_wrong_values_are_caught_and_the_next_explainer_is_used_with_a_warning() -> None:
+    class Tempered(RandomForestClassifier):
+        def predict_proba(self, x: Any) -> Any:
+            p = super().predict_proba(x) ** 2
+            return p / p.sum(axis=1, keepdims=True)
+
+    model = Tempered(**FOREST).fit(X, Y)
+    with pytest.warns(UserWarning, match="miss the model's own output.*the next explainer is used instead"):
+        explainer = TabularExplainer(model, X[:10])
+    explanation = explainer.explain_local(X[:4])
+    assert explanation.method == "shap_kernel"
+    assert "miss the model's own output" in explanation.info.reason
+    sums = explanation.local_importance_values.sum(axis=2).T + explanation.expected_values
+    np.testing.assert_allclose(sums, model.predict_proba(X[:4]))
+    with pytest.raises(AdditivityError):
+        TabularExplainer(model, X[:10], method="tree").explain_local(X)
+
+
+def test_native_categories_of_histogram_boosting_add_up() -> None:
+    rng = np.random.default_rng(0)
+    x = np.column_stack([rng.integers(0, 6, 300), rng.normal(size=300)]).astype(float)
+    y = (np.isin(x[:, 0], [1, 4]) ^ (x[:, 1] > 0.5)).astype(int)
+    model = HistGradientBoostingClassifier(categorical_features=[0], max_iter=10).fit(x, y)
+    explanation = TabularExplainer(model, x[:50]).explain_local(x[:20])
+    assert explanation.method == "shap_tree"
+    sums = explanation.local_importance_values[1].sum(axis=1) + explanation.expected_values[1]
+    np.testing.assert_allclose(sums, model.decision_function(x[:20]), atol=1e-9)
+
+
+def test_a_tree_model_that_the_kernel_does_not_read_is_handed_on_with_a_warning() -> None:
+    import pandas as pd
+
+    frame = pd.DataFrame({"colour": pd.Categorical(np.array(["red", "green"])[Y]), "number": X[:, 0]})
+    model = HistGradientBoostingClassifier(max_iter=3, categorical_features="from_dtype").fit(frame, Y)
+    with pytest.warns(UserWarning, match="not numbers; the next explainer is used instead"):
+        explainer = TabularExplainer(model, frame[:8])
+    explanation = explainer.explain_local(frame[:3])
+    assert explanation.method == "shap_kernel"
+    assert "is not read as trees" in explanation.info.reason
+    sums = explanation.local_importance_values.sum(axis=2).T + explanation.expected_values
+    np.testing.assert_allclose(sums, model.predict_proba(frame[:3]))
+
+
+def test_a_method_can_be_chosen_by_hand() -> None:
+    model = RandomForestClassifier(**FOREST).fit(X, Y)
+    explainer = TabularExplainer(model, X[:4], method="kernel")
+    assert explainer.method == "shap_kernel"
+    assert explainer.reason.startswith("method='kernel' was asked for")
+    with pytest.raises(InvalidArgumentError, match="'tree', 'linear', 'kernel'"):
+        TabularExplainer(model, X, method="magic")
+    with pytest.raises(UnsupportedModelError, match="is no tree model"):
+        TabularExplainer(LogisticRegression().fit(X, Y), X, method="tree")
+
+
+def test_positions_and_keywords_of_the_original_constructor_work() -> None:
+    model = LogisticRegression().fit(X, Y)
+    names, classes = ["a", "b", "c", "d"], ["no", "yes"]
+    explainers = (
+        TabularExplainer(model, X, None, names, classes),
+        TabularExplainer(model, initialization_examples=X, features=np.array(names), classes=classes),
+    )
+    for explainer in explainers:
+        assert explainer.features == tuple(names)
+        assert explainer.classes == tuple(classes)
+        assert explainer.model is model
+    with pytest.raises(InvalidArgumentError, match="use_gpu"):
+        TabularExplainer(model, X, use_gpu=True)
+
+
+def test_a_function_is_explained_by_kernel() -> None:
+    explanation = TabularExplainer(lambda x: x[:, 0], X[:4]).explain_local(X[:2])
+    assert explanation.method == "shap_kernel"
+    assert explanation.info.reason.startswith("the prediction function is in no table")
+
+
+# --- Explainers of other packages ---------------------------------------------------------------------------------
+
+PLUGIN = '''
+import numpy as np
+from explanation_client.explainers.base import Explainer
+
+
+class ConstantModel:
+    """A model that says one number."""
+
+    def __init__(self, number):
+        self.number = number
+        self.n_features_in_ = 4
+
+    def predict(self, rows):
+        return np.full(len(rows), self.number)
+
+
+class ConstantExplainer(Explainer):
+    method = "constant"
+
+    @classmethod
+    def explains(cls, model):
+        return "its answer is one number" if isinstance(model, ConstantModel) else None
+
+    def _attribute(self, rows):
+        return np.zeros((1, len(rows), rows.shape[1])), np.array([self._model.given.number])
+'''
+
+
+def install(folder: Path, module: str, source: str, target_name: str) -> None:
+    """Write an installed distribution: a module, and the metadata with its entry point."""
+    (folder / f"{module}.py").write_text(source)
+    info = folder / f"{module}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[explanation_client.explainers]\n{target_name}\n")
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    install(tmp_path, "constant_explainer", PLUGIN, "constant = constant_explainer:ConstantExplainer")
+    monkeypatch.syspath_prepend(tmp_path)
+    import constant_explainer
+
+    yield constant_explainer
+    del sys.modules["constant_explainer"]
+
+
+def test_an_installed_package_adds_an_explainer(plugin: Any) -> None:
+    model = plugin.ConstantModel(3.5)
+    explanation = TabularExplainer(model, X).explain_local(X[:2])
+    assert explanation.method == "constant"
+    assert explanation.info.reason == "constant of constant_explainer: its answer is one number"
+    np.testing.assert_array_equal(explanation.expected_values, [3.5])
+    assert TabularExplainer(model, X, method="constant").method == "constant"
+
+
+def test_an_installed_explainer_is_not_asked_for_models_of_the_table(plugin: Any) -> None:
+    assert TabularExplainer(LogisticRegression().fit(X, Y), X).method == "shap_linear"
+    assert TabularExplainer(SVC().fit(X, Y), X[:4]).method == "shap_kernel"
+
+
+@pytest.mark.parametrize(
+    ("source", "entry", "message"),
+    [
+        ("", "broken = broken_explainer:Missing", "does not load"),
+        ("thing = 5", "broken = broken_explainer:thing", "no subclass"),
+    ],
+)
+def test_a_broken_package_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, entry: str, message: str
+) -> None:
+    install(tmp_path, "broken_explainer", source, entry)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ExplanationError, match=f"'broken' of package 'broken_explainer'.*{message}"):
+        TabularExplainer(lambda x: x[:, 0], X)
+    sys.modules.pop("broken_explainer", None)
+    # The models of the table do not need it.
+    assert TabularExplainer(LogisticRegression().fit(X, Y), X).method == "shap_linear"
