@@ -43,7 +43,6 @@ class Aggregate:
             self._sums = sums if self._sums is None else self._sums + sums
         self._seen += n_rows
 
-    def per_class(self) -> NDArray[np.float64]:
-        """Return the mean over rows of the absolute values, (C, F)."""
-        assert self._sums is not None, "no batch was added"
-        return self._sums / self._seen
+    def per_class(self) -> NDArray[np.float64] | None:
+        """Return the mean over rows of the absolute values, (C, F), or None where they were not summed."""
+        return None if self._sums is None else self._sums / self._seen

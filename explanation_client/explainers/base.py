@@ -225,11 +225,17 @@ class Explainer(ABC):
                 if evaluation is not None:
                     evaluation.add(rows, start)
                 advance(batch.shape[0])
+        return self._explanation(table, aggregate, evaluation, base_values)
+
+    def _explanation(
+        self, table: Table, aggregate: Aggregate, evaluation: Evaluation | None, base_values: NDArray[Any]
+    ) -> Explanation:
+        """Return the explanation of rows that all have been explained."""
         data = None
         if evaluation is not None:
             reported = table if self._subset is None else table.columns(self._subset)
             data = evaluation.data(reported, self.features)
-        per_class = aggregate.per_class() if keep_global else None
+        per_class = aggregate.per_class()
         return Explanation(
             info=make_info(
                 self._model,

@@ -10,11 +10,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from explanation_client.errors import MissingDependencyError
 from explanation_client.explainers.additivity import CannotExplainError
 from explanation_client.explainers.boosters import (
     BoosterModel,
@@ -186,6 +188,8 @@ class TablesEngine:
     ------
     CannotExplainError
         The kernel cannot read the model.
+    MissingDependencyError
+        numba is not installed.
 
     """
 
@@ -193,6 +197,8 @@ class TablesEngine:
     description = "the tree kernel of this library"
 
     def __init__(self, model: Model, background: Any = None) -> None:
+        if find_spec("numba") is None:
+            raise MissingDependencyError("numba", extra="explain", needed_for=f"explaining {model.short_name}")
         from explanation_client.treeshap import TreeTables
         from explanation_client.treeshap import UnsupportedModelError as UnreadableError
 
@@ -276,7 +282,8 @@ def tree_engine(model: Model, package: str, *, background: Any = None) -> TreeEn
         try:
             return TablesEngine(model, background)
         except CannotExplainError as error:
-            if own is None:
+            if own is None or (package == "lightgbm" and _has_linear_leaves(model)):
+                # LightGBM itself gives no contributions of trees with linear leaves.
                 raise
             reason = str(error)
     if background is not None:
@@ -285,10 +292,16 @@ def tree_engine(model: Model, package: str, *, background: Any = None) -> TreeEn
     return own(model, reason)
 
 
+def _has_linear_leaves(model: Model) -> bool:
+    return "\nis_linear=1\n" in lightgbm_booster(model.estimator).model_to_string()
+
+
 def _why_own(model: Model, package: str) -> str | None:
     """Return why a model is asked for its own contributions rather than read, or None."""
     if package == "catboost":
         return "the tree kernel does not read CatBoost"
+    if package in _OWN and find_spec("numba") is None:
+        return "the tree kernel needs numba, which is not installed"
     estimator = model.estimator
     if package == "lightgbm":
         categorical = bool(lightgbm_booster(estimator).pandas_categorical)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="package")
 def _one_thread() -> Iterator[None]:
     """Keep native libraries from starting threads: the models are tiny, and threads that wait for others cost more."""
     threadpoolctl = pytest.importorskip("threadpoolctl")

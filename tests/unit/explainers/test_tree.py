@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,8 @@ from sklearn.ensemble import (
 )
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from explanation_client.errors import InvalidArgumentError, UnsupportedModelError
-from explanation_client.explainers import AdditivityError, TreeExplainer
+from explanation_client.errors import InvalidArgumentError, MissingDependencyError, UnsupportedModelError
+from explanation_client.explainers import AdditivityError, TabularExplainer, TreeExplainer
 from tests.unit.explainers.data import rows, target
 from tests.unit.explainers.truth import (
     Tree,
@@ -333,6 +334,37 @@ def test_what_a_missing_feature_is_replaced_by_is_one_of_two() -> None:
         TreeExplainer(model, X, feature_perturbation="observational")
     with pytest.raises(InvalidArgumentError, match="needs initialization_examples"):
         TreeExplainer(model, feature_perturbation="interventional")
+
+
+def test_linear_boosters_are_asked_for_their_own_values() -> None:
+    model = xgboost.XGBClassifier(booster="gblinear", n_estimators=5, n_jobs=1).fit(X, target(X, "binary"))
+    explainer = TreeExplainer(model)
+    explanation = explainer.explain_local(X[:5])
+    assert explanation.info.reason is not None
+    assert "the model's own contributions" in explanation.info.reason
+    sums = explanation.local_importance_values.sum(axis=2).T + explanation.expected_values
+    np.testing.assert_allclose(sums, own_answers(model, X[:5]), atol=1e-5)
+
+
+def test_without_numba_models_give_their_own_values_or_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    light = lightgbm.LGBMClassifier(**LIGHT).fit(X, target(X, "binary"))
+    forest = RandomForestClassifier(**SMALL).fit(X, target(X, "binary"))
+    with_numba = TreeExplainer(light).explain_local(X).local_importance_values
+    monkeypatch.setitem(sys.modules, "numba", None)
+    explanation = TreeExplainer(light).explain_local(X)
+    np.testing.assert_allclose(explanation.local_importance_values, with_numba, atol=1e-12)
+    assert "numba, which is not installed" in explanation.info.reason
+    with pytest.raises(MissingDependencyError, match=r"explaining sklearn.RandomForestClassifier needs .*'numba'"):
+        TreeExplainer(forest)
+
+
+def test_trees_with_linear_leaves_are_refused_with_the_reason() -> None:
+    model = lightgbm.LGBMRegressor(**LIGHT, linear_tree=True).fit(X, X[:, 0] * X[:, 1])
+    with pytest.raises(UnsupportedModelError, match="linear"):
+        TreeExplainer(model)
+    with pytest.warns(UserWarning, match="the next explainer is used instead"):
+        explainer = TabularExplainer(model, X[:5])
+    assert explainer.method == "shap_kernel"
 
 
 def test_boosting_from_another_model_is_refused_with_the_reason() -> None:
