@@ -42,9 +42,11 @@ def main() -> None:
         run_script("train_explain.py", uri, run_id=run_id)
         print("[3/3] A third process knows only the tracking server and the run's id:\n", flush=True)
         run_script("download_explanation.py", uri, arguments=[uri, run_id])
-        print(f"\nBrowse the run: {uri}/#/experiments/{experiment_id}/runs/{run_id}/artifacts")
-        print(f"Or ask again:   .venv/bin/explanation-client show {run_id} --tracking-uri {uri}", flush=True)
-        if not options.once:
+        print(f"\nBrowse the run: {uri}/#/experiments/{experiment_id}/runs/{run_id}/artifacts", flush=True)
+        if options.once:
+            print("(The server stops now: without --once it keeps serving.)", flush=True)
+        else:
+            print(f"Or ask again:   .venv/bin/explanation-client show {run_id} --tracking-uri {uri}")
             print("\nServing until Ctrl-C.", flush=True)
             server.wait()
     except KeyboardInterrupt:

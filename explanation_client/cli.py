@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from explanation_client.display import shown
-from explanation_client.errors import ExplanationError, MissingDependencyError
+from explanation_client.errors import ExplanationError, InvalidArgumentError, MissingDependencyError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from explanation_client.info import ExplanationInfo
 
 F = TypeVar("F", bound=Callable[..., Any])
+# Seconds that somebody at a terminal waits for a server that is away.
+_PATIENCE = 15.0
 
 
 def _said_plainly(command: F) -> F:
@@ -37,9 +39,10 @@ def _said_plainly(command: F) -> F:
                 warnings.simplefilter("default")
                 result = command(*args, **kwargs)
         except ExplanationError as error:
-            raise click.ClickException(str(error)) from error
-        for warning in caught:
-            click.echo(f"Warning: {warning.message}", err=True)
+            raise click.ClickException(shown(str(error), length=2000)) from error
+        finally:
+            for warning in caught:
+                click.echo(f"Warning: {shown(str(warning.message), length=2000)}", err=True)
         return result
 
     return wrapper  # type: ignore[return-value]  # the same signature, which click reads from the wrapped function
@@ -98,6 +101,8 @@ def show(run_id: str, tracking_uri: str | None, explanation_id: str | None, comm
         console.print("It has no global importances: local ones only. `download` saves them.")
     else:
         console.print(table)
+        if explanation.num_features > top_k > 0:
+            click.echo(f"The first {top_k} of {explanation.num_features} features: --top-k shows more.")
 
 
 @main.command()
@@ -124,6 +129,8 @@ def download(
     explanation = client.download_model_explanation(explanation_id, top_k=top_k, comment=comment)
     if target.suffix.lower() == ".csv":
         _write_csv(explanation, target)
+    elif target.exists() and (target.is_file() or any(target.iterdir())):
+        raise InvalidArgumentError(f"{target} exists and is not an empty folder: choose another target")
     else:
         save_explanation(explanation, target)
     click.echo(f"Saved {explanation.id} to {target}")
@@ -132,7 +139,7 @@ def download(
 @main.command()
 @_run_options
 @click.option("--id", "explanation_id", help="Only this explanation.")
-@click.option("--repair", is_flag=True, help="Write lost tags again, remove tags of what is gone.")
+@click.option("--repair", is_flag=True, help="Write lost or wrong tags again.")
 @_said_plainly
 def verify(run_id: str, tracking_uri: str | None, explanation_id: str | None, repair: bool) -> None:
     """Read every stored byte of a run's explanations and compare it with what was uploaded.
@@ -141,16 +148,23 @@ def verify(run_id: str, tracking_uri: str | None, explanation_id: str | None, re
     """
     console = _console()
     reports = _client(run_id, tracking_uri).verify(explanation_id, repair=repair)
-    table = _table("explanation", "state", "files", "size", title=f"{len(reports)} explanations")
+    table = _table(
+        "explanation",
+        "state",
+        "files",
+        "size",
+        title="1 explanation" if len(reports) == 1 else f"{len(reports)} explanations",
+    )
     for report in reports:
-        state = "[green]whole[/]" if report.ok else "[red]unfinished[/]" if not report.committed else "[red]damaged[/]"
+        unfinished = not report.committed and not report.listed
+        state = "[green]whole[/]" if report.ok else "[yellow]unfinished[/]" if unfinished else "[red]damaged[/]"
         table.add_row(report.id, state, str(report.files), _size(report.size))
     console.print(table)
     for report in reports:
         for problem in report.problems:
             click.echo(f"{report.id}: {problem}", err=True)
-    # What an interrupted upload left behind is garbage, not damage.
-    if any(report.committed and not report.ok for report in reports):
+    # What an interrupted upload left behind, and nobody lists, is garbage, not damage.
+    if any(report.problems and (report.committed or report.listed) for report in reports):
         sys.exit(1)
 
 
@@ -169,7 +183,8 @@ def gc(run_id: str, tracking_uri: str | None, older_than_hours: float, really: b
             table.add_row(shown(item.path, length=120), _size(item.size), f"{item.age_hours:.0f}", item.reason)
         console.print(table)
     total = _size(sum(item.size or 0 for item in garbage))
-    click.echo(f"{'Deleted' if really else 'Found'} {len(garbage)} files, {total}.")
+    count = "1 file" if len(garbage) == 1 else f"{len(garbage)} files"
+    click.echo(f"{'Deleted' if really else 'Found'} {count}, {total}.")
     if garbage and not really:
         click.echo("Nothing was deleted: pass --delete for that.")
 
@@ -200,9 +215,15 @@ def resume(spool: Path) -> None:
 
 
 def _client(run_id: str, tracking_uri: str | None) -> ExplanationClient:
+    import mlflow
+
     from explanation_client.client import ExplanationClient
 
-    return ExplanationClient.from_run_id(tracking_uri, run_id=run_id)
+    if tracking_uri is None and not mlflow.is_tracking_uri_set():
+        raise InvalidArgumentError(
+            "there is no tracking server: pass --tracking-uri http://HOST:PORT, or set MLFLOW_TRACKING_URI"
+        )
+    return ExplanationClient.from_run_id(tracking_uri, run_id=run_id, timeout=_PATIENCE)
 
 
 def _console() -> Console:
@@ -228,17 +249,19 @@ def _table(*columns: str, title: str | None = None) -> Table:
 def _listing(infos: list[ExplanationInfo]) -> Table:
     from rich.text import Text
 
-    table = _table("id", "uploaded (UTC)", "method", "rows x features", "comment", "top features")
+    # Ids are copied from here: they are never broken, at 80 columns either.
+    table = _table("explanation")
+    table.columns[0].no_wrap = True
+    table.add_column("uploaded (UTC), what it is of, comment, top features", overflow="fold")
     for info in infos:
-        kept = f", top {info.top_k}" if info.top_k else ""
-        table.add_row(
-            info.id,
-            (info.uploaded_at or info.created_at).strftime("%Y-%m-%d %H:%M:%S"),
-            info.method,
-            f"{info.n_rows:,} x {info.n_features:,}{kept}",
-            Text(shown(info.comment or "", length=80)),
-            Text(", ".join(shown(name, length=30) for name in info.top_features[:3])),
-        )
+        kept = f", top {info.top_k} kept" if info.top_k else ""
+        uploaded = (info.uploaded_at or info.created_at).strftime("%Y-%m-%d %H:%M:%S")
+        lines = [
+            f"{uploaded}  {shown(info.method)}  {info.n_rows:,} x {info.n_features:,}{kept}",
+            shown(info.comment or "", length=160),
+            ", ".join(shown(name, length=30) for name in info.top_features[:3]),
+        ]
+        table.add_row(info.id, Text("\n".join(line for line in lines if line)))
     return table
 
 
@@ -285,6 +308,8 @@ def _importance_table(explanation: Explanation, top_k: int) -> Table | None:
 
 def _write_csv(explanation: Explanation, target: Path) -> None:
     """Write global importances; names that a spreadsheet would take for formulas get an apostrophe."""
+    if target.exists():
+        raise InvalidArgumentError(f"{target} exists: choose another file")
     with target.open("x", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["feature", "importance"])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from explanation_client import upload as uploads
 from explanation_client.artifacts import RunArtifacts
+from explanation_client.artifacts.mlflow_api import without_password
 from explanation_client.errors import (
     ExplanationError,
     ExplanationNotFoundError,
@@ -21,7 +24,15 @@ from explanation_client.errors import (
 )
 from explanation_client.explanation import Explanation
 from explanation_client.format import Limits, summary_tag
-from explanation_client.index import Listed, Query, index_entries, not_found, tag_key, upload_order
+from explanation_client.index import (
+    Listed,
+    Query,
+    index_entries,
+    not_found,
+    tag_key,
+    tagged_ids,
+    upload_order,
+)
 from explanation_client.info import ExplanationInfo
 from explanation_client.progress import progress_bar
 from explanation_client.spool import Spooled, forget_spool, read_spool, spool_upload
@@ -44,6 +55,11 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 DEFAULT_TIMEOUT = 600.0
+# Seconds that one request may take; what fails is repeated until the timeout.
+_ATTEMPT = 60.0
+# Whoever reads is waiting: a server that is away is said to be sooner than an upload gives up.
+_READING = 60.0
+_log = logging.getLogger(__name__)
 
 
 class ExplanationClient:
@@ -55,7 +71,8 @@ class ExplanationClient:
         The tracking server.
     run_id : str
     timeout : float
-        Seconds for one operation, all its retries included.
+        Seconds for an upload, all retries included. One request takes at most a minute of it, and reading gives up on
+        a server that is away after a minute.
     cache : FileCache, optional
         Where downloads are kept; by default a folder of the user, at most 2 GiB.
     limits : Limits, optional
@@ -81,12 +98,18 @@ class ExplanationClient:
 
     @classmethod
     def from_run(
-        cls, run: ActiveRun | Run | str | None = None, *, timeout: float = DEFAULT_TIMEOUT
+        cls,
+        run: ActiveRun | Run | str | None = None,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        cache: FileCache | None = None,
+        limits: Limits | None = None,
     ) -> ExplanationClient:
         """Return the client of a run, a run id, or, with nothing, of the run that is active here.
 
         Active is what ``mlflow.start_run`` started, or the run that the environment names (``MLFLOW_RUN_ID``, as set
         by ``mlflow run``). The tracking server is the one that MLflow is set to.
+        The other parameters are those of the class.
 
         Raises
         ------
@@ -101,7 +124,8 @@ class ExplanationClient:
             run = active if active is not None else os.environ.get("MLFLOW_RUN_ID")
         if run is None:
             raise RunNotFoundError("no run is active: pass a run, or call this within `with mlflow.start_run():`")
-        return cls(connect(mlflow.get_tracking_uri()), _run_id(run), timeout=timeout)
+        tracking = connect(mlflow.get_tracking_uri(), timeout=timeout)
+        return cls(tracking, _run_id(run), timeout=timeout, cache=cache, limits=limits)
 
     @classmethod
     def from_run_id(
@@ -111,6 +135,8 @@ class ExplanationClient:
         run_id: str | None = None,
         *,
         timeout: float = DEFAULT_TIMEOUT,
+        cache: FileCache | None = None,
+        limits: Limits | None = None,
     ) -> ExplanationClient:
         """Return the client of a run by its id.
 
@@ -121,8 +147,8 @@ class ExplanationClient:
         experiment_name : str, optional
             Checked where given: the run must belong to this experiment.
         run_id : str
-        timeout : float
-            Seconds for one operation, all its retries included.
+        timeout, cache, limits
+            As for the class.
 
         Raises
         ------
@@ -134,7 +160,8 @@ class ExplanationClient:
         """
         if not run_id:
             raise InvalidArgumentError("run_id is missing: from_run_id(workspace, experiment_name, run_id)")
-        client = cls(connect(_tracking_uri(workspace)), run_id, timeout=timeout)
+        tracking = connect(_tracking_uri(workspace), timeout=timeout)
+        client = cls(tracking, run_id, timeout=timeout, cache=cache, limits=limits)
         if experiment_name is not None:
             client._check_experiment(experiment_name)
         return client
@@ -150,9 +177,39 @@ class ExplanationClient:
         return self._tracking.uri
 
     def __repr__(self) -> str:
-        return f"ExplanationClient(run {self._run_id} at {self._tracking.uri})"
+        return f"ExplanationClient(run {self._run_id} at {without_password(self._tracking.uri)})"
 
     # --- Upload ------------------------------------------------------------------------------------------------
+
+    @overload
+    def upload_model_explanation(
+        self,
+        explanation: Explanation,
+        top_k: int | None = None,
+        comment: str | None = None,
+        *,
+        true_ys: Any = None,
+        model_id: str | None = None,
+        evaluation_data: Any = False,
+        visualize: bool = True,
+        on_error: Literal["raise"] = "raise",
+        show_progress: bool | None = None,
+    ) -> ExplanationInfo: ...
+
+    @overload
+    def upload_model_explanation(
+        self,
+        explanation: Explanation,
+        top_k: int | None = None,
+        comment: str | None = None,
+        *,
+        true_ys: Any = None,
+        model_id: str | None = None,
+        evaluation_data: Any = False,
+        visualize: bool = True,
+        on_error: Literal["warn"],
+        show_progress: bool | None = None,
+    ) -> ExplanationInfo | None: ...
 
     def upload_model_explanation(
         self,
@@ -223,9 +280,12 @@ class ExplanationClient:
                 include_view=visualize,
             )
             return self._upload_or_spool(request, show_progress)
-        except ExplanationError as error:
+        except Exception as error:
+            # Whatever it is, a fault of ours too: the caller has said that it must not end a training run.
             if on_error == "raise":
                 raise
+            if not isinstance(error, ExplanationError):
+                _log.exception("an upload ended in an error that was not foreseen")
             warnings.warn(f"the explanation was not uploaded: {error}", stacklevel=2)
             return None
 
@@ -242,7 +302,7 @@ class ExplanationClient:
 
         """
         spooled = read_spool(spool)
-        client = cls(connect(spooled.tracking_uri), spooled.run_id, timeout=timeout)
+        client = cls(connect(spooled.tracking_uri, timeout=timeout), spooled.run_id, timeout=timeout)
         request = uploads.Request(
             explanation=spooled.explanation,
             info=spooled.info,
@@ -303,7 +363,7 @@ class ExplanationClient:
         listed = index_entries(run.tags)
         entry = next((e for e in reversed(listed) if query.matches(e.info)), None)
         if entry is not None:
-            committed = find_manifest(source, entry.info.id, name=entry.manifest_name)
+            committed = self._find_listed(source, entry)
         else:
             committed = self._find_unlisted(source, query, listed)
         return open_stored(source, committed.manifest, top_k=top_k)
@@ -327,7 +387,7 @@ class ExplanationClient:
             raise ExplanationNotFoundError(not_found(self._run_id, Query(explanation_id=explanation_id), existing))
         deadline = source.deadline()
         if is_listed:
-            self._delete_tag(explanation_id, deadline)
+            self._delete_tags(explanation_id, run, deadline)
         delete_stored(source.artifacts, explanation_id, deadline=deadline)
 
     def verify(self, explanation_id: str | None = None, *, repair: bool = False) -> list[Report]:
@@ -337,19 +397,17 @@ class ExplanationClient:
         ----------
         explanation_id : str, optional
         repair : bool
-            Write lost or damaged tags again, and remove tags of explanations whose files are gone.
+            Write lost, damaged or wrong tags again. Nothing is deleted.
 
         """
         run = self._run()
         source = self._source(run)
-        listed = {entry.info.id: entry for entry in index_entries(run.tags)}
-        tagged = {key.removeprefix(tag_key("")) for key in run.tags if key.startswith(tag_key(""))}
-        ids = sorted({*stored_ids(source), *tagged})
+        ids = sorted({*stored_ids(source), *tagged_ids(run.tags)})
         if explanation_id is not None and explanation_id not in ids:
-            existing = [entry.info for entry in listed.values()]
+            existing = [entry.info for entry in index_entries(run.tags)]
             raise ExplanationNotFoundError(not_found(self._run_id, Query(explanation_id=explanation_id), existing))
         chosen = ids if explanation_id is None else [explanation_id]
-        reports = [self._verify_one(source, each, each in tagged, listed.get(each), repair) for each in chosen]
+        reports = [self._verify_one(source, each, run.tags.get(tag_key(each)), repair) for each in chosen]
         return [report for report in reports if report is not None]
 
     def gc(self, *, older_than_hours: float = 24.0, dry_run: bool = True) -> tuple[Garbage, ...]:
@@ -358,7 +416,7 @@ class ExplanationClient:
         Parameters
         ----------
         older_than_hours : float
-            Younger files stay: their upload may still be under way. At least 1.
+            Younger files stay: their upload may still be under way. At least 1. By the clock of this machine.
         dry_run : bool
             Only look.
 
@@ -367,7 +425,7 @@ class ExplanationClient:
             raise InvalidArgumentError(f"older_than_hours={older_than_hours!r}: at least 1, uploads may be under way")
         run = self._run()
         source = self._source(run)
-        listed = {entry.info.id for entry in index_entries(run.tags)}
+        listed = tagged_ids(run.tags)
         garbage = find_garbage(source, older_than_hours=older_than_hours, listed=listed)
         if not dry_run:
             for item in garbage:
@@ -379,14 +437,17 @@ class ExplanationClient:
     def _run(self, deadline: Deadline | None = None) -> RunRecord:
         return retrying(
             lambda: self._tracking.get_run(self._run_id),
-            deadline=deadline or Deadline.after(self._timeout),
+            deadline=deadline or Deadline.after(min(self._timeout, _READING)),
             what=f"looking up run {self._run_id}",
         )
 
     def _source(self, run: RunRecord) -> Source:
         if self._artifacts is None:
-            self._artifacts = RunArtifacts(run.artifact_uri, tracking_uri=self._tracking.uri)
-        return Source(artifacts=self._artifacts, cache=self._cache, timeout=self._timeout, limits=self._limits)
+            seconds = min(self._timeout, _ATTEMPT)
+            self._artifacts = RunArtifacts(run.artifact_uri, tracking_uri=self._tracking.uri, timeout=seconds)
+        return Source(
+            artifacts=self._artifacts, cache=self._cache, timeout=min(self._timeout, _READING), limits=self._limits
+        )
 
     def _check_experiment(self, experiment_name: str) -> None:
         run = self._run()
@@ -415,7 +476,7 @@ class ExplanationClient:
             except StorageError as unsaved:
                 raise UploadError(f"{error}. It could not be kept on this machine either: {unsaved}") from error
             raise UploadError(
-                f"{error}. Nothing of it is listed. The explanation is kept in {spool}: finish the upload with "
+                f"{error}. The explanation is not listed. It is kept in {spool}: finish the upload with "
                 f"`explanation-client resume {spool}`, or ExplanationClient.resume(...)",
                 spool=str(spool),
             ) from error
@@ -466,12 +527,24 @@ class ExplanationClient:
                 stacklevel=2,
             )
 
+    def _find_listed(self, source: Source, entry: Listed) -> Committed:
+        try:
+            return find_manifest(source, entry.info.id, name=entry.manifest_name)
+        except ExplanationNotFoundError as error:
+            raise ExplanationNotFoundError(
+                f"explanation {entry.info.id} is in the list of run {self._run_id}, and its files are gone. "
+                f"`explanation-client verify {self._run_id}` shows what is whole, delete_model_explanation() removes it"
+            ) from error
+
     def _find_unlisted(self, source: Source, query: Query, listed: Sequence[Listed]) -> Committed:
         """Return an explanation that is stored and has lost its tag, or raise ``ExplanationNotFoundError``."""
         known = {entry.info.id for entry in listed}
         found: list[Committed] = []
         for explanation_id in stored_ids(source):
-            if explanation_id not in known:
+            if explanation_id == query.explanation_id and explanation_id not in known:
+                # Asked for by name: what is wrong with it is then the answer.
+                found.append(find_manifest(source, explanation_id))
+            elif explanation_id not in known:
                 found.extend(list_manifests(source, explanation_id)[0][-1:])
         found.sort(key=lambda committed: upload_order(committed.manifest.info))
         matching = [c for c in found if query.matches(c.manifest.info)]
@@ -480,36 +553,38 @@ class ExplanationClient:
             raise ExplanationNotFoundError(not_found(self._run_id, query, existing))
         return matching[-1]
 
-    def _verify_one(
-        self, source: Source, explanation_id: str, is_tagged: bool, entry: Listed | None, repair: bool
-    ) -> Report | None:
+    def _verify_one(self, source: Source, explanation_id: str, tag: str | None, repair: bool) -> Report | None:
         report = verify_stored(source, explanation_id)
-        deadline = source.deadline()
+        listed = tag is not None
         if report is None:
-            if not is_tagged:
+            if not listed:
                 return None
-            if repair:
-                self._delete_tag(explanation_id, deadline)
-            problem = "it was listed and its files are gone" + (": its tag was removed" if repair else "")
-            return Report(id=explanation_id, committed=False, problems=(problem,))
+            gone = "it is listed and its files are gone: delete_model_explanation() removes it from the list"
+            return Report(id=explanation_id, committed=False, listed=True, problems=(gone,))
         if not report.committed:
-            listed = ("it is listed, and its manifest is gone or damaged",) if is_tagged else ()
-            return replace(report, problems=(*report.problems, *listed))
-        committed = find_manifest(source, explanation_id, name=None if entry is None else entry.manifest_name)
-        if entry is not None and entry.manifest_name == committed.name:
-            return report
+            damaged = ("it is listed, and its manifest is gone or damaged",) if listed else ()
+            return replace(report, listed=listed, problems=(*report.problems, *damaged))
+        committed = find_manifest(source, explanation_id)
+        if tag == summary_tag(committed.manifest, committed.name):
+            return replace(report, listed=True)
         if repair:
-            self._list(committed, deadline)
-            return report
-        lost = "its tag is lost or damaged, so that it is not listed: verify with repair=True writes it again"
-        return replace(report, problems=(*report.problems, lost))
+            self._list(committed, source.deadline())
+            return replace(report, listed=True)
+        wrong = "its tag is wrong" if listed else "its tag is lost, so that it is not listed"
+        problem = f"{wrong}: verify with repair=True writes it again"
+        return replace(report, listed=listed, problems=(*report.problems, problem))
 
-    def _delete_tag(self, explanation_id: str, deadline: Deadline) -> None:
-        retrying(
-            lambda: self._tracking.delete_tag(self._run_id, tag_key(explanation_id)),
-            deadline=deadline,
-            what="deleting the run's tag",
-        )
+    def _delete_tags(self, explanation_id: str, run: RunRecord, deadline: Deadline) -> None:
+        """Delete the run's tag, and the one of the logged model that the explanation belongs to."""
+        key = tag_key(explanation_id)
+        models = [e.info.model_id for e in index_entries(run.tags) if e.info.id == explanation_id and e.info.model_id]
+        retrying(lambda: self._tracking.delete_tag(self._run_id, key), deadline=deadline, what="deleting the run's tag")
+        for model_id in models:
+            retrying(
+                partial(self._tracking.delete_model_tag, model_id, key),
+                deadline=deadline,
+                what="deleting the model's tag",
+            )
 
 
 def _run_id(run: Any) -> str:

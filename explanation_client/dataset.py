@@ -181,8 +181,10 @@ def normalise_column(column: Any) -> Column:
         return array.astype(np.float32) if array.dtype == np.float16 else array
     if array.dtype.kind == "m":
         return cast(Column, array / np.timedelta64(1, "s"))
-    if array.dtype.kind == "O" and all(isinstance(v, (float, int, Decimal, np.number)) for v in array.flat):
-        return array.astype(np.float64)
+    if array.dtype.kind == "O":
+        numbers = _numbers(array)
+        if numbers is not None:
+            return numbers
     return np.array([None if _is_missing(value) else str(value) for value in array], dtype=object)
 
 
@@ -214,6 +216,23 @@ def _index_names(rows: Any) -> NDArray[np.object_] | None:
     if not is_instance_of(rows, "pandas", "DataFrame") or is_instance_of(rows.index, "pandas", "RangeIndex"):
         return None
     return np.array([str(name) for name in rows.index], dtype=object)
+
+
+def _numbers(array: NDArray[Any]) -> Column | None:
+    """Return an object array of numbers as bools, integers or floats, missing ones as NaN; None where it has others."""
+    kinds = {type(value) for value in array.flat if not _is_missing(value)}
+    if not kinds or not all(issubclass(kind, (float, int, Decimal, np.number, np.bool_)) for kind in kinds):
+        return None
+    whole = len(kinds) == len({type(value) for value in array.flat})
+    if whole and all(issubclass(kind, (bool, np.bool_)) for kind in kinds):
+        return array.astype(np.bool_)
+    if any(issubclass(kind, (bool, np.bool_)) for kind in kinds):
+        return None
+    if whole and all(issubclass(kind, (int, np.integer)) for kind in kinds):
+        limits = np.iinfo(np.int64)
+        if all(limits.min <= int(value) <= limits.max for value in array.flat):
+            return array.astype(np.int64)
+    return np.array([np.nan if _is_missing(value) else float(value) for value in array.flat])
 
 
 def _is_missing(value: Any) -> bool:

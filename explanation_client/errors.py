@@ -29,6 +29,8 @@ inherits from it as well, so that ``except ValueError`` or ``except ConnectionEr
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class ExplanationError(Exception):
     """Base of all errors of this library."""
@@ -54,6 +56,14 @@ class MissingDependencyError(ExplanationError, ImportError):
             f"{needed_for} needs the package {package!r}, which is not installed: "
             f"pip install 'explanation-client[{extra}]'"
         )
+        self._made_of = (package, extra, needed_for)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _missing_dependency, self._made_of
+
+
+def _missing_dependency(package: str, extra: str, needed_for: str) -> MissingDependencyError:
+    return MissingDependencyError(package, extra=extra, needed_for=needed_for)
 
 
 class PartMissingError(ExplanationError, AttributeError):
@@ -125,3 +135,10 @@ class UploadError(ExplanationError):
     def __init__(self, message: str, *, spool: str | None = None) -> None:
         super().__init__(message)
         self.spool = spool
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _upload_error, (str(self), self.spool)
+
+
+def _upload_error(message: str, spool: str | None) -> UploadError:
+    return UploadError(message, spool=spool)

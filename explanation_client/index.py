@@ -6,6 +6,7 @@ The tag is a convenience; the manifest in the store is the truth.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from explanation_client.info import ExplanationInfo
 from explanation_client.tracking import TAG_PREFIX
 
 _log = logging.getLogger(__name__)
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +64,19 @@ def tag_key(explanation_id: str) -> str:
 def index_entries(tags: Mapping[str, str]) -> list[Listed]:
     """Return what a run's tags say of its explanations, in the order of their upload; damaged tags are left out."""
     entries = []
-    for key, value in tags.items():
-        if not key.startswith(TAG_PREFIX):
-            continue
+    for explanation_id in tagged_ids(tags):
+        key = tag_key(explanation_id)
         try:
-            entries.append(Listed(*parse_summary_tag(key.removeprefix(TAG_PREFIX), value)))
+            entries.append(Listed(*parse_summary_tag(explanation_id, tags[key])))
         except StoredDataError as error:
             _log.warning("run tag %s is damaged, verify() repairs it: %s", key, error)
     return sorted(entries, key=lambda entry: upload_order(entry.info))
+
+
+def tagged_ids(tags: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the ids of a run's tags that are ours: the prefix and a UUID. Others' tags may begin alike."""
+    ids = (key.removeprefix(TAG_PREFIX) for key in tags if key.startswith(TAG_PREFIX))
+    return tuple(each for each in ids if _UUID.fullmatch(each))
 
 
 def upload_order(info: ExplanationInfo) -> tuple[float, str]:
@@ -91,4 +98,4 @@ def not_found(run_id: str, query: Query, existing: Iterable[ExplanationInfo]) ->
 def _line(info: ExplanationInfo) -> str:
     comment = "no comment" if info.comment is None else f"comment {shown(info.comment, length=80)!r}"
     space = "" if info.feature_space is None else f", {info.feature_space}"
-    return f"{info.id} ({info.method}{space}, {comment})"
+    return f"{info.id} ({shown(info.method)}{space}, {comment})"

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from explanation_client.artifacts import FolderArtifacts
-from explanation_client.errors import ExplanationNotFoundError, InvalidArgumentError
+from explanation_client.artifacts.failures import os_error
+from explanation_client.artifacts.mlflow_api import without_password
+from explanation_client.errors import ExplanationNotFoundError, InvalidArgumentError, StorageError
 from explanation_client.explanation import Explanation
 from explanation_client.format import Limits
-from explanation_client.info import ExplanationInfo
-from explanation_client.store.cache import FileCache, user_folder
+from explanation_client.info import ExplanationInfo, new_id
+from explanation_client.store.cache import FileCache
 from explanation_client.store.read import Source, find_manifest, open_stored, stored_ids
 from explanation_client.store.retry import Deadline
 from explanation_client.store.write import write_explanation
@@ -34,19 +38,56 @@ class Spooled:
 
 
 def spool_upload(upload: Spooled) -> Path:
-    """Return the folder in which the upload now lies, in the stored format."""
-    folder = user_folder() / "spool" / upload.info.id
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Return the folder in which the upload now lies, in the stored format; each upload has one of its own.
+
+    Raises
+    ------
+    StorageError
+        It can't be written there.
+
+    """
+    what = "keeping the upload on this machine"
+    try:
+        folder = state_folder() / "spool" / new_id()
+        folder.mkdir(mode=0o700, parents=True)
+    except RuntimeError as error:
+        raise StorageError(f"{what} failed: {error}. Set EXPLANATION_CLIENT_HOME to a folder") from error
+    except OSError as error:
+        raise os_error(error, what) from error
+    store = FolderArtifacts(folder)
     write_explanation(
-        FolderArtifacts(folder),
+        store,
         upload.explanation,
         info=upload.info,
         include_view=False,
         deadline=Deadline.after(_SECONDS),
     )
-    note = {"tracking_uri": upload.tracking_uri, "run_id": upload.run_id, "include_view": upload.include_view}
-    (folder / _NOTE).write_text(json.dumps(note), encoding="utf-8")
+    note = {
+        "tracking_uri": without_password(upload.tracking_uri),
+        "run_id": upload.run_id,
+        "include_view": upload.include_view,
+    }
+    store.write(_NOTE, json.dumps(note).encode())
     return folder
+
+
+def state_folder() -> Path:
+    """Return the folder for what must outlive a cache: ``EXPLANATION_CLIENT_HOME``, or the system's place for it.
+
+    Raises
+    ------
+    RuntimeError
+        The user has no home folder.
+
+    """
+    chosen = os.environ.get("EXPLANATION_CLIENT_HOME")
+    if chosen:
+        return Path(chosen).expanduser()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "explanation-client"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home()) / "explanation-client"
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "explanation-client"
 
 
 def read_spool(folder: str | Path) -> Spooled:
@@ -62,15 +103,15 @@ def read_spool(folder: str | Path) -> Spooled:
     try:
         note = json.loads((path / _NOTE).read_text(encoding="utf-8"))
         explanation = load_explanation(path)
-    except (OSError, ValueError, KeyError, ExplanationNotFoundError) as error:
-        raise InvalidArgumentError(f"{path} holds no upload that can be resumed: {error}") from error
-    return Spooled(
-        explanation=explanation,
-        info=explanation.info,
-        tracking_uri=note["tracking_uri"],
-        run_id=note["run_id"],
-        include_view=bool(note["include_view"]),
-    )
+        return Spooled(
+            explanation=explanation,
+            info=explanation.info,
+            tracking_uri=str(note["tracking_uri"]),
+            run_id=str(note["run_id"]),
+            include_view=bool(note["include_view"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, ExplanationNotFoundError) as error:
+        raise InvalidArgumentError(f"{path} holds no upload that can be resumed: {error!r}") from error
 
 
 def forget_spool(folder: str | Path) -> None:
@@ -100,6 +141,8 @@ def save_explanation(explanation: Explanation, folder: str | Path, *, exist_ok: 
 
     """
     path = Path(folder)
+    if path.exists() and not path.is_dir():
+        raise InvalidArgumentError(f"{path} is a file: choose a folder")
     if path.exists() and any(path.iterdir()) and not exist_ok:
         raise InvalidArgumentError(f"{path} is not empty: choose another folder, or pass exist_ok=True")
     explanation.check_finite()

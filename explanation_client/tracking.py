@@ -12,8 +12,10 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
 
 from explanation_client.artifacts.failures import quoted, sdk_error, status_error
+from explanation_client.artifacts.mlflow_api import without_password
 from explanation_client.errors import (
     InvalidArgumentError,
     MissingDependencyError,
@@ -67,46 +69,67 @@ class Tracking(Protocol):
         """Set a tag of a logged model."""
         ...
 
+    def delete_model_tag(self, model_id: str, key: str) -> None:
+        """Delete a tag of a logged model; one that is not there is no error."""
+        ...
+
     def check_model(self, model_id: str) -> None:
         """Raise ``RunNotFoundError`` unless the logged model exists."""
         ...
 
 
-def connect(tracking_uri: str) -> Tracking:
-    """Return the tracking server behind a URI."""
+def connect(tracking_uri: str, *, timeout: float = _ATTEMPT) -> Tracking:
+    """Return the tracking server behind a URI; one request to it takes at most ``timeout`` seconds, and a minute."""
     if tracking_uri.startswith(("http://", "https://")):
-        return RestTracking(tracking_uri)
+        return RestTracking(tracking_uri, timeout=min(timeout, _ATTEMPT))
+    if "://" not in tracking_uri and ":" in tracking_uri:
+        raise InvalidArgumentError(
+            f"tracking URI {without_password(tracking_uri)!r} has no scheme: a server's begins with http:// or https://"
+        )
     return ClientTracking(tracking_uri)
 
 
 class RestTracking:
     """A tracking server over HTTP."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, *, timeout: float) -> None:
         from mlflow.utils.credentials import get_default_host_creds
 
         self.uri = uri
+        self._timeout = timeout
         self._credentials = get_default_host_creds(uri)
+        # MLflow quotes the address in its own errors: a password in it goes where passwords belong.
+        parts = urlsplit(uri)
+        if parts.password is not None and parts.hostname is not None:
+            self._credentials.host = without_password(uri)
+            self._credentials.username = self._credentials.username or unquote(parts.username or "")
+            self._credentials.password = self._credentials.password or unquote(parts.password)
 
     def get_run(self, run_id: str) -> RunRecord:
         """Return a run with its tags."""
         answer = self._call("GET", "runs/get", what=f"run {run_id!r}", params={"run_id": run_id})
-        info = answer["run"]["info"]
-        tags = {tag["key"]: tag["value"] for tag in answer["run"].get("data", {}).get("tags", [])}
-        return RunRecord(
-            run_id=info["run_id"],
-            experiment_id=info["experiment_id"],
-            artifact_uri=info["artifact_uri"],
-            is_deleted=info.get("lifecycle_stage") == "deleted",
-            tags=tags,
-        )
+        try:
+            info = answer["run"]["info"]
+            tags = {tag["key"]: tag["value"] for tag in answer["run"].get("data", {}).get("tags", [])}
+            return RunRecord(
+                run_id=info["run_id"],
+                experiment_id=info["experiment_id"],
+                artifact_uri=info["artifact_uri"],
+                is_deleted=info.get("lifecycle_stage") == "deleted",
+                tags=tags,
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise self._no_mlflow(f"run {run_id!r}", answer) from error
 
     def experiment_name(self, experiment_id: str) -> str:
         """Return the name of an experiment."""
         answer = self._call(
             "GET", "experiments/get", what=f"experiment {experiment_id!r}", params={"experiment_id": experiment_id}
         )
-        return str(answer["experiment"]["name"])
+        try:
+            return str(answer["experiment"]["name"])
+        except (KeyError, TypeError) as error:
+            raise self._no_mlflow(f"experiment {experiment_id!r}", answer) from error
 
     def set_tag(self, run_id: str, key: str, value: str) -> None:
         """Set a tag of a run."""
@@ -125,6 +148,13 @@ class RestTracking:
         body = {"tags": [{"key": key, "value": value}]}
         self._call("PATCH", f"logged-models/{model_id}/tags", what=f"logged model {model_id!r}", body=body)
 
+    def delete_model_tag(self, model_id: str, key: str) -> None:
+        """Delete a tag of a logged model; one that is not there is no error."""
+        try:
+            self._call("DELETE", f"logged-models/{model_id}/tags/{key}", what=f"tag {key!r}")
+        except RunNotFoundError:
+            return
+
     def check_model(self, model_id: str) -> None:
         """Raise ``RunNotFoundError`` unless the logged model exists."""
         self._call("GET", f"logged-models/{model_id}", what=f"logged model {model_id!r}")
@@ -136,7 +166,7 @@ class RestTracking:
         from mlflow.exceptions import MlflowException
         from mlflow.utils.rest_utils import http_request
 
-        asked = f"asking the tracking server {self.uri} for {what}"
+        asked = f"asking the tracking server {without_password(self.uri)} for {what}"
         before = sys.exception()
         try:
             response = http_request(
@@ -144,7 +174,7 @@ class RestTracking:
                 f"/api/2.0/mlflow/{path}",
                 method,
                 max_retries=0,
-                timeout=_ATTEMPT,
+                timeout=self._timeout,
                 raise_on_status=False,
                 params=params,
                 json=body,
@@ -157,12 +187,16 @@ class RestTracking:
             return answer
         if answer is not None and answer.get("error_code") in _UNKNOWN:
             said = quoted(str(answer.get("message", "")))
-            raise RunNotFoundError(f"the tracking server {self.uri} knows no {what}{said}")
+            raise RunNotFoundError(f"the tracking server {without_password(self.uri)} knows no {what}{said}")
         if status in (200, 404):
-            raise StorageError(
-                f"{asked} failed: it answered {status}{quoted(text)}. Is that the address of an MLflow tracking server?"
-            )
+            raise self._no_mlflow(what, text)
         raise status_error(status, asked, said=text, wait=wait)
+
+    def _no_mlflow(self, what: str, answer: object) -> StorageError:
+        return StorageError(
+            f"{without_password(self.uri)} was asked for {what} and gave no answer of MLflow{quoted(str(answer))}. "
+            "Is that the address of an MLflow tracking server?"
+        )
 
 
 class ClientTracking:
@@ -179,7 +213,8 @@ class ClientTracking:
             raise self._not_installed(error) from error
         except MlflowException as error:
             raise InvalidArgumentError(
-                f"tracking URI {uri!r} can't be used{quoted(error.message)}. Write http://HOST:PORT for a server"
+                f"tracking URI {without_password(uri)!r} can't be used. Write http://HOST:PORT for a server"
+                f"{quoted(error.message)}"
             ) from error
 
     def get_run(self, run_id: str) -> RunRecord:
@@ -214,6 +249,13 @@ class ClientTracking:
         what = f"logged model {model_id!r}"
         self._call(what, lambda: self._client.set_logged_model_tags(model_id, {key: value}))
 
+    def delete_model_tag(self, model_id: str, key: str) -> None:
+        """Delete a tag of a logged model; one that is not there is no error."""
+        try:
+            self._call(f"tag {key!r}", lambda: self._client.delete_logged_model_tag(model_id, key))
+        except RunNotFoundError:
+            return
+
     def check_model(self, model_id: str) -> None:
         """Raise ``RunNotFoundError`` unless the logged model exists."""
         self._call(f"logged model {model_id!r}", lambda: self._client.get_logged_model(model_id))
@@ -228,11 +270,15 @@ class ClientTracking:
             raise self._not_installed(error) from error
         except MlflowException as error:
             if error.error_code in _UNKNOWN:
-                raise RunNotFoundError(f"the tracking store {self.uri} knows no {what}: {error.message}") from error
-            raise sdk_error(error, f"asking the tracking store {self.uri} for {what}", before=before) from error
+                raise RunNotFoundError(
+                    f"the tracking store {without_password(self.uri)} knows no {what}: {error.message}"
+                ) from error
+            raise sdk_error(
+                error, f"asking the tracking store {without_password(self.uri)} for {what}", before=before
+            ) from error
 
     def _not_installed(self, error: ImportError) -> MissingDependencyError:
-        needed_for = f"the tracking store {self.uri}, which is no server,"
+        needed_for = f"the tracking store {without_password(self.uri)}, which is no server,"
         return MissingDependencyError(error.name or "mlflow", extra="server", needed_for=needed_for)
 
 

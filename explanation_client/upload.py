@@ -88,7 +88,9 @@ def prepare(
     chosen = replace(explanation, data=_data_to_store(explanation, evaluation_data, true_ys))
     if top_k is not None:
         chosen = chosen.cut(top_k)
-    info = replace(chosen.info, comment=comment, model_id=model_id or explanation.info.model_id)
+    info = replace(
+        chosen.info, comment=comment, model_id=model_id or explanation.info.model_id, parts=(), top_features=()
+    )
     return Request(explanation=chosen, info=info, include_view=include_view)
 
 
@@ -111,9 +113,9 @@ def _data_to_store(explanation: Explanation, evaluation_data: Any, true_ys: Any)
             raise InvalidArgumentError(
                 "evaluation_data=True, and the explanation does not hold the explained rows: pass the rows themselves"
             )
-        data = replace(held, true=None)
+        data = held
     elif evaluation_data is not False and evaluation_data is not None:
-        data = replace(_with_rows(held, evaluation_data, explanation), true=None)
+        data = _with_rows(held, evaluation_data, explanation)
     elif true_ys is not None:
         data = EvaluationData(predicted=held.predicted, predicted_proba=held.predicted_proba)
     else:

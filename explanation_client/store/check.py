@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from explanation_client.artifacts import Artifacts, Stat
-from explanation_client.errors import ArtifactMissingError, StoredDataError
+from explanation_client.errors import ArtifactMissingError, CorruptFileError, StoredDataError
 from explanation_client.explanation import Explanation
 from explanation_client.format import is_manifest_name
 from explanation_client.store import folder_of
@@ -34,6 +34,8 @@ class Report:
     id : str
     committed : bool
         Whether a whole manifest exists.
+    listed : bool
+        Whether a run tag enters it into the run's list.
     files, size : int
         Number and bytes of the files that were read and agree with the manifest.
     problems : tuple of str
@@ -43,6 +45,7 @@ class Report:
 
     id: str
     committed: bool
+    listed: bool = False
     files: int = 0
     size: int = 0
     problems: tuple[str, ...] = ()
@@ -122,7 +125,8 @@ def find_garbage(source: Source, *, older_than_hours: float, listed: Collection[
 
     A file's age is that of its newest sign of life: the store's time of change, or the time in its name. Where
     anything in a folder is younger, an upload may still be under way, and the whole folder stays. So does an
-    explanation that is listed (its upload ended well) and has lost its manifest since: it is damaged, not garbage.
+    explanation that is listed (its upload ended well) and has lost its manifest since: it is damaged, not garbage. And
+    so does one whose manifest is whole, and says what this version can't read.
     """
     garbage: list[Garbage] = []
     for explanation_id in stored_ids(source):
@@ -132,8 +136,8 @@ def find_garbage(source: Source, *, older_than_hours: float, listed: Collection[
 
 def _garbage_in(source: Source, explanation_id: str, older_than_hours: float, listed: bool) -> list[Garbage]:
     files = list_files(source, explanation_id)
-    found, _ = list_manifests(source, explanation_id, files)
-    if listed and not found:
+    found, problems = list_manifests(source, explanation_id, files)
+    if (listed and not found) or not all(isinstance(problem, CorruptFileError) for problem in problems):
         return []
     kept = {committed.name for committed in found}
     kept |= {entry.name for committed in found for entry in committed.manifest.files}

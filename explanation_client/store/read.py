@@ -185,7 +185,7 @@ def _read_manifest(source: Source, explanation_id: str, name: str) -> Committed:
             what=f"reading {path}",
         )
         try:
-            manifest = parse_manifest(data, name=name)
+            manifest = parse_manifest(data, name=name, limits=source.limits)
         except CorruptFileError:
             if not fetches_left:
                 raise
@@ -201,5 +201,9 @@ def _side_by_side(function: Callable[[FileEntry], None], entries: Iterable[FileE
     files = list(entries)
     if len(files) < 2:
         return list(map(function, files))
-    with ThreadPoolExecutor(min(_THREADS, len(files)), thread_name_prefix="explanation-download") as pool:
+    # Not a `with` block, which would wait for what travels: Ctrl-C ends the download at once.
+    pool = ThreadPoolExecutor(min(_THREADS, len(files)), thread_name_prefix="explanation-download")
+    try:
         return list(pool.map(function, files))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,13 +38,15 @@ class Deadline:
         return max(0.0, self.at - time.monotonic())
 
 
-def retrying(attempt: Callable[[], T], *, deadline: Deadline, what: str) -> T:
+def retrying(attempt: Callable[[], T], *, deadline: Deadline, what: str, stop: threading.Event | None = None) -> T:
     """Return what ``attempt`` returns; repeat it after failures that may pass, until the deadline.
 
     Waits twice as long after each failure, from 0.2 up to 15 seconds, with jitter, or as long as the server said.
 
     Raises
     ------
+    InterruptedError
+        ``stop`` was set, or the interpreter is ending.
     StorageTimeoutError
         The deadline passed; the last failure is its cause.
     StorageError
@@ -52,6 +55,8 @@ def retrying(attempt: Callable[[], T], *, deadline: Deadline, what: str) -> T:
     """
     delay = _FIRST_DELAY
     while True:
+        if stop is not None and stop.is_set():
+            raise InterruptedError(f"{what} was stopped")
         try:
             return attempt()
         except StorageError as error:
@@ -64,5 +69,17 @@ def retrying(attempt: Callable[[], T], *, deadline: Deadline, what: str) -> T:
                     "timeout= (seconds), or try again once the server answers"
                 ) from error
             _log.info("%s failed (%s); trying again in %.1f s", what, error, wait)
-        time.sleep(wait)
+        _sleep(wait, stop)
         delay = min(2 * delay, _LONGEST_DELAY)
+
+
+def _sleep(seconds: float, stop: threading.Event | None) -> None:
+    """Sleep, but no longer than somebody waits for the result."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        if not threading.main_thread().is_alive():
+            raise InterruptedError("the interpreter is ending")
+        if stop is None:
+            time.sleep(min(left, 0.5))
+        elif stop.wait(min(left, 0.5)):
+            return

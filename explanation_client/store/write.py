@@ -6,6 +6,7 @@ file has a name of its own, so that a late write of an attempt that was given up
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import threading
 import time
@@ -14,7 +15,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
 from explanation_client.artifacts import Artifacts
-from explanation_client.errors import StorageUnreachableError
+from explanation_client.errors import ExplanationError, StorageError, StorageUnreachableError
 from explanation_client.explanation import Explanation
 from explanation_client.format import (
     EncodedFile,
@@ -24,9 +25,10 @@ from explanation_client.format import (
     dump_manifest,
     file_name,
     manifest_name,
+    parse_manifest,
     plan,
 )
-from explanation_client.info import ExplanationInfo
+from explanation_client.info import ExplanationInfo, new_id
 from explanation_client.store import folder_of
 from explanation_client.store.retry import Deadline, retrying
 
@@ -57,7 +59,8 @@ def write_explanation(
 ) -> Committed:
     """Return the manifest of the explanation once it is stored, whole and read back.
 
-    Files are encoded while earlier ones travel; memory holds a few shards at a time.
+    Files are encoded while earlier ones travel; memory holds a few shards at a time. Where the folder of this id turns
+    out to hold files of another upload, the explanation gets an id of its own, and is written again.
 
     Parameters
     ----------
@@ -78,15 +81,36 @@ def write_explanation(
     ------
     StorageError
         The store failed, or did not answer before the deadline. Nothing is listed then.
+    InvalidExplanationError, LimitExceededError
+        The explanation can't be stored. What had been written by then has been deleted.
 
     """
-    folder = folder_of(info.id)
     jobs = plan(explanation, include_data=True, include_view=include_view)
-    writer = _Writer(artifacts, folder, deadline, progress)
-    files = writer.write_all(jobs)
-    files = writer.rewrite_short_ones(jobs, files)
-    manifest = build_manifest(explanation, files, info=info)
-    return Committed(manifest, write_manifest(artifacts, folder, dump_manifest(manifest), deadline=deadline))
+    writer = _Writer(artifacts, folder_of(info.id), deadline, progress)
+    try:
+        files = writer.write_all(jobs)
+        files = writer.rewrite_short_ones(jobs, files)
+        manifest = build_manifest(explanation, files, info=info)
+        data = dump_manifest(manifest)
+        # What can't be read back must never exist.
+        parse_manifest(data)
+    except _FolderTakenError:
+        writer.delete_all()
+        return write_explanation(
+            artifacts,
+            explanation,
+            info=replace(info, id=new_id()),
+            include_view=include_view,
+            deadline=deadline,
+            progress=progress,
+        )
+    except StorageError:
+        # The store is away: there is nobody to delete anything. Garbage collection finds the rest.
+        raise
+    except Exception:
+        writer.delete_all()
+        raise
+    return Committed(manifest, write_manifest(artifacts, folder_of(info.id), data, deadline=deadline))
 
 
 def write_manifest(artifacts: Artifacts, folder: str, data: bytes, *, deadline: Deadline) -> str:
@@ -110,6 +134,10 @@ def new_nonce() -> str:
     return f"{int(time.time()) & 0xFFFFFFFF:08x}{secrets.token_hex(4)}"
 
 
+class _FolderTakenError(ExplanationError):
+    """The folder holds files that this upload did not write."""
+
+
 class _Writer:
     """The writes of one upload: what they share."""
 
@@ -119,55 +147,67 @@ class _Writer:
         self._deadline = deadline
         self._progress = progress
         self._stop = threading.Event()
+        self._attempted: set[str] = set()
 
     def write_all(self, jobs: tuple[Job, ...]) -> list[FileEntry]:
         """Return the entries of all files, in the order of the jobs, once they are written."""
-        with ThreadPoolExecutor(_THREADS, thread_name_prefix="explanation-upload") as pool:
+        # Not a `with` block, which would wait: after Ctrl-C, or a failure, what waits is dropped, and what travels
+        # ends by itself.
+        pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="explanation-upload")
+        try:
             futures = [pool.submit(self._write_job, job) for job in jobs]
-            try:
-                done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-            except BaseException:
-                # Ctrl-C: what waits is dropped, what travels ends by itself.
-                self._stop.set()
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
             failed = next((f for f in done if f.exception() is not None), None)
             if failed is not None:
-                self._stop.set()
-                pool.shutdown(wait=False, cancel_futures=True)
                 failed.result()
-        return [future.result() for future in futures]
+            return [future.result() for future in futures]
+        except BaseException:
+            self._stop.set()
+            raise
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def rewrite_short_ones(self, jobs: tuple[Job, ...], files: list[FileEntry]) -> list[FileEntry]:
         """Return the entries after a listing showed each file in its full size; write again what it did not.
 
         Some servers publish a truncated file when the connection breaks, and answer that all is well.
+
+        The same listing tells two uploads under one id apart, whoever they are: both list after they have written, so
+        that at least the later one sees the other's files.
         """
-        for _ in range(_REWRITES):
+        for rewrites_left in reversed(range(_REWRITES + 1)):
             listing = retrying(
                 lambda: self._artifacts.list(self._folder), deadline=self._deadline, what="listing what was stored"
             )
             sizes = {stat.name: stat.size for stat in listing}
-            short = [i for i, entry in enumerate(files) if sizes.get(entry.name) not in (entry.size, None)
-                     or entry.name not in sizes]  # fmt: skip
+            if not sizes.keys() <= self._attempted:
+                raise _FolderTakenError(f"{self._folder} holds files of another upload")
+            short = [i for i, entry in enumerate(files) if sizes.get(entry.name, -1) not in (entry.size, None)]
             if not short:
                 return files
-            for position in short:
-                files[position] = self._write_job(jobs[position])
+            if rewrites_left:
+                for position in short:
+                    files[position] = self._write_job(jobs[position])
         names = ", ".join(files[position].name for position in short)
         raise StorageUnreachableError(f"the store keeps other sizes than were sent, {_REWRITES} times over: {names}")
+
+    def delete_all(self) -> None:
+        """Delete what this upload has written, as far as the store lets it: garbage collection finds the rest."""
+        for name in sorted(self._attempted):
+            with contextlib.suppress(StorageError):
+                self._artifacts.delete(f"{self._folder}/{name}")
 
     def _write_job(self, job: Job) -> FileEntry:
         encoded = job()
 
         def attempt() -> FileEntry:
-            if self._stop.is_set():
-                raise InterruptedError("the upload was stopped")
             name = file_name(encoded.entry, new_nonce())
+            self._attempted.add(name)
             self._artifacts.write(f"{self._folder}/{name}", encoded.data)
             return replace(encoded.entry, name=name)
 
-        written = retrying(attempt, deadline=self._deadline, what=f"storing {encoded.entry.role}")
+        what = f"storing {encoded.entry.role}"
+        written = retrying(attempt, deadline=self._deadline, what=what, stop=self._stop)
         if self._progress is not None:
             self._progress(written.size)
         return written

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from mlflow import MlflowClient
 
-from explanation_client import ExplanationClient, load_explanation
+from explanation_client import ExplanationClient, cli, load_explanation
 from explanation_client.artifacts import RunArtifacts
 from explanation_client.cli import main
+from explanation_client.info import new_id
 from explanation_client.store import folder_of
 from tests.strategies import explanation_of, random_explanation
 from tests.support.servers import Run, free_port
@@ -73,7 +76,8 @@ def test_download_saves_all_or_a_table(client: ExplanationClient, run: Run, tmp_
     assert (tmp_path / "table.csv").read_text().splitlines() == ["feature,importance", "[red]bmi,3.0", "'=cmd(),2.0"]
     again = call("download", run.run_id, tmp_path / "folder")
     assert again.exit_code == 1
-    assert "not empty" in again.output
+    assert "not an empty folder" in again.output
+    assert "exists" in call("download", run.run_id, tmp_path / "table.csv").output
 
 
 def test_verify_finds_damage_and_repairs_tags(client: ExplanationClient, run: Run) -> None:
@@ -88,13 +92,52 @@ def test_verify_finds_damage_and_repairs_tags(client: ExplanationClient, run: Ru
     assert "damaged" in damaged.output
 
 
+@pytest.mark.parametrize("lost", ["manifest", ""])
+def test_verify_fails_where_a_listed_explanation_is_gone(client: ExplanationClient, run: Run, lost: str) -> None:
+    store = RunArtifacts(run.artifact_uri, tracking_uri=run.tracking_uri)
+    for stat in store.list(folder_of(EXPLANATION.id)):
+        if stat.name.startswith(lost):
+            store.delete(stat.path)
+    result = call("verify", run.run_id)
+    assert result.exit_code == 1
+    assert "gone" in result.output
+    assert len(client.list_model_explanations()) == 1
+
+
+def test_verify_repairs_a_lost_tag(client: ExplanationClient, run: Run) -> None:
+    MlflowClient(run.tracking_uri).delete_tag(run.run_id, f"explanation.{EXPLANATION.id}")
+    assert call("verify", run.run_id).exit_code == 1
+    assert call("verify", run.run_id, "--repair").exit_code == 0
+    assert EXPLANATION.id in call("list", run.run_id).output
+
+
+def test_no_server_is_said_soon(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "_PATIENCE", 0.5)
+    result = call("list", run.run_id, "--tracking-uri", f"http://127.0.0.1:{free_port()}")
+    assert result.exit_code == 1
+    assert "refused" in result.output.lower()
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    monkeypatch.setattr("mlflow.is_tracking_uri_set", lambda: False)
+    assert "--tracking-uri" in call("list", run.run_id).output
+
+
+def test_a_hostile_method_is_only_text(client: ExplanationClient, run: Run) -> None:
+    hostile = replace(EXPLANATION, info=replace(EXPLANATION.info, id=new_id(), method="[/x]\x1b[2J[link=http://x]y"))
+    client.upload_model_explanation(hostile)
+    for command in ("list", "show"):
+        result = call(command, run.run_id)
+        assert result.exit_code == 0
+        assert "\x1b[2J" not in result.output
+        assert "[/x]\\u001b[2J" in result.output
+
+
 def test_gc_only_looks_unless_told_otherwise(client: ExplanationClient, run: Run) -> None:
     store = RunArtifacts(run.artifact_uri, tracking_uri=run.tracking_uri)
     stray = "explanations/019000000000/local-0-0123456789abcdef-0000000000000000.parquet"
     store.write(stray, b"half")
-    assert "Found 1 files, 4 B." in call("gc", run.run_id).output
+    assert "Found 1 file, 4 B." in call("gc", run.run_id).output
     assert store.read(stray) == b"half"
-    assert "Deleted 1 files" in call("gc", run.run_id, "--delete").output
+    assert "Deleted 1 file," in call("gc", run.run_id, "--delete").output
     assert "Found 0 files" in call("gc", run.run_id).output
 
 

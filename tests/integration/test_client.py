@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import warnings
@@ -21,14 +22,18 @@ from explanation_client.artifacts import RunArtifacts
 from explanation_client.errors import (
     ExplanationError,
     ExplanationNotFoundError,
+    FormatVersionError,
     InvalidArgumentError,
     InvalidExplanationError,
+    LimitExceededError,
     PartMissingError,
     RunNotFoundError,
     StorageTimeoutError,
     UploadError,
 )
 from explanation_client.explanation import Explanation
+from explanation_client.format import Limits
+from explanation_client.spool import read_spool
 from explanation_client.store import folder_of
 from explanation_client.tracking import TAG_PREFIX
 from tests.strategies import explanation_of, random_explanation
@@ -265,7 +270,7 @@ def test_no_server_is_said_within_the_timeout_and_the_upload_can_be_resumed(
     away = ExplanationClient.from_run_id(f"http://127.0.0.1:{free_port()}", run_id=run.run_id, timeout=1)
     with pytest.raises(StorageTimeoutError, match="gave up after 1 s"):
         away.list_model_explanations()
-    with pytest.raises(UploadError, match="Nothing of it is listed") as caught:
+    with pytest.raises(UploadError, match="is not listed") as caught:
         away.upload_model_explanation(explanation, comment="later", true_ys=np.arange(6))
     spool = Path(str(caught.value.spool))
     assert spool.is_relative_to(own_home)
@@ -313,6 +318,106 @@ def test_a_lost_tag_is_repaired(client: ExplanationClient, run: Run) -> None:
     assert [info.comment for info in client.list_model_explanations()] == ["lost"]
 
 
+def test_tags_of_others_that_begin_alike_are_left_alone(client: ExplanationClient, run: Run) -> None:
+    mlflow_client = MlflowClient(run.tracking_uri)
+    for key in ("note", "Note", "../up"):
+        mlflow_client.set_tag(run.run_id, f"{TAG_PREFIX}{key}", "not ours")
+    client.upload_model_explanation(random_explanation(1, 2, 3))
+    assert len(client.list_model_explanations()) == 1
+    assert [report.ok for report in client.verify(repair=True)] == [True]
+    assert client.gc() == ()
+    assert mlflow_client.get_run(run.run_id).data.tags[f"{TAG_PREFIX}note"] == "not ours"
+
+
+def test_a_forged_tag_is_found_and_repaired(client: ExplanationClient, run: Run) -> None:
+    explanation = random_explanation(1, 2, 3)
+    client.upload_model_explanation(explanation, comment="true")
+    key = f"{TAG_PREFIX}{explanation.id}"
+    mlflow_client = MlflowClient(run.tracking_uri)
+    tag = mlflow_client.get_run(run.run_id).data.tags[key]
+    mlflow_client.set_tag(run.run_id, key, tag.replace('"true"', '"false"'))
+    assert "tag is wrong" in client.verify()[0].problems[0]
+    assert client.verify(repair=True)[0].ok
+    assert [info.comment for info in client.list_model_explanations()] == ["true"]
+
+
+def test_an_explanation_of_a_newer_version_is_no_garbage(client: ExplanationClient, run: Run) -> None:
+    explanation = random_explanation(1, 2, 3)
+    client.upload_model_explanation(explanation)
+    store = RunArtifacts(run.artifact_uri, tracking_uri=run.tracking_uri)
+    folder = folder_of(explanation.id)
+    old = next(stat for stat in store.list(folder) if stat.name.startswith("manifest"))
+    newer = store.read(old.path).replace(b'"version":1', b'"version":9')
+    assert newer != store.read(old.path)
+    store.write(f"{folder}/manifest-{hashlib.sha256(newer).hexdigest()}-0000000000000000.json", newer)
+    store.delete(old.path)
+    MlflowClient(run.tracking_uri).delete_tag(run.run_id, f"{TAG_PREFIX}{explanation.id}")
+    with pytest.raises(FormatVersionError):
+        client.download_model_explanation(explanation.id)
+    assert client.gc() == ()
+
+
+def test_failed_uploads_are_kept_apart(run: Run) -> None:
+    explanation = random_explanation(1, 2, 3)
+    spools = set()
+    for comment in ("a", "b"):
+        away = ExplanationClient.from_run_id(f"http://127.0.0.1:{free_port()}", run_id=run.run_id, timeout=0.2)
+        with pytest.raises(UploadError) as caught:
+            away.upload_model_explanation(explanation, comment=comment)
+        spools.add((caught.value.spool, comment))
+    assert len({spool for spool, _ in spools}) == 2
+    assert all(Path(str(spool)).stat().st_mode & 0o077 == 0 for spool, _ in spools)
+    for spool, comment in spools:
+        assert read_spool(str(spool)).info.comment == comment
+
+
+def test_a_spool_that_cannot_be_written_is_said_beside_the_failure(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("EXPLANATION_CLIENT_HOME", str(tmp_path / "file"))
+    away = ExplanationClient.from_run_id(f"http://127.0.0.1:{free_port()}", run_id=run.run_id, timeout=0.2)
+    with pytest.warns(UserWarning, match=r"refused.*could not be kept on this machine"):
+        assert away.upload_model_explanation(random_explanation(1, 2, 3), on_error="warn") is None
+
+
+def test_a_password_in_the_address_is_never_shown(run: Run, own_home: Path) -> None:
+    uri = f"http://user:s3cret@127.0.0.1:{free_port()}"
+    away = ExplanationClient.from_run_id(uri, run_id=run.run_id, timeout=0.2)
+    assert "s3cret" not in repr(away)
+    with pytest.raises(UploadError) as caught:
+        away.upload_model_explanation(random_explanation(1, 2, 3))
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "s3cret" not in str(error)
+        error = error.__cause__
+    assert all(b"s3cret" not in path.read_bytes() for path in own_home.rglob("*") if path.is_file())
+
+
+def test_limits_are_kept(run: Run, client: ExplanationClient) -> None:
+    client.upload_model_explanation(random_explanation(1, 2, 3))
+    strict = ExplanationClient.from_run_id(run.tracking_uri, run_id=run.run_id, limits=Limits(max_files=1))
+    with pytest.raises(LimitExceededError, match="max_files"):
+        strict.download_model_explanation()
+
+
+def test_labels_of_a_model_may_be_numbers(client: ExplanationClient) -> None:
+    explanation = random_explanation(2, 3, 4)
+    outputs: Any = np.array([0, 1])
+    info = replace(explanation.info, outputs=outputs, n_rows=np.int64(3), comment=None)
+    client.upload_model_explanation(replace(explanation, info=info))
+    assert client.download_model_explanation().classes == ("0", "1")
+
+
+def test_top_features_are_those_of_what_is_stored(client: ExplanationClient) -> None:
+    client.upload_model_explanation(random_explanation(3, 20, 12))
+    part = client.download_model_explanation().output("class 1")
+    stored = client.upload_model_explanation(part)
+    assert stored.top_features == tuple(part.get_ranked_global_names(5))
+    assert client.upload_model_explanation(part, top_k=2).top_features == tuple(part.get_ranked_global_names(2))
+    assert client.upload_model_explanation(part[:2]).top_features == ()
+
+
 def test_a_damaged_tag_is_no_obstacle(client: ExplanationClient, run: Run, caplog: pytest.LogCaptureFixture) -> None:
     explanation = random_explanation(1, 2, 3)
     client.upload_model_explanation(explanation)
@@ -331,10 +436,12 @@ def test_a_listed_explanation_without_files_is_reported(client: ExplanationClien
     store = RunArtifacts(run.artifact_uri, tracking_uri=run.tracking_uri)
     for stat in store.list(folder_of(explanation.id)):
         store.delete(stat.path)
-    with pytest.raises(ExplanationNotFoundError, match="no manifest"):
+    with pytest.raises(ExplanationNotFoundError, match="files are gone"):
         client.download_model_explanation()
-    assert not client.verify()[0].ok
-    client.verify(repair=True)
+    (report,) = client.verify(repair=True)
+    assert report.listed
+    assert not report.ok
+    client.delete_model_explanation(explanation.id)
     assert client.list_model_explanations() == []
 
 
@@ -385,7 +492,7 @@ def test_evaluation_data_stays_here_unless_asked_for(
     client.upload_model_explanation(held, evaluation_data=True)
     downloaded = client.download_model_explanation().data
     assert downloaded is not None
-    assert downloaded.same_as(replace(data, true=None))
+    assert downloaded.same_as(data)
     client.upload_model_explanation(held, true_ys=[1, 0, 1])
     downloaded = client.download_model_explanation().data
     assert downloaded is not None
@@ -405,6 +512,8 @@ def test_an_explanation_of_a_logged_model_is_tagged_there(client: ExplanationCli
     assert info is not None
     assert info.model_id == model.model_id
     assert mlflow_client.get_logged_model(model.model_id).tags[f"{TAG_PREFIX}{info.id}"] == run.run_id
+    client.delete_model_explanation(info.id)
+    assert f"{TAG_PREFIX}{info.id}" not in mlflow_client.get_logged_model(model.model_id).tags
 
 
 def test_parts_that_were_not_stored_are_said_to_be_missing(client: ExplanationClient) -> None:

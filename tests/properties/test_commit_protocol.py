@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from explanation_client.artifacts import Artifacts, MemoryArtifacts
+from explanation_client.artifacts import Artifacts, MemoryArtifacts, Stat
 from explanation_client.errors import StorageError, StoredDataError
 from explanation_client.explanation import Explanation
 from explanation_client.format import Limits
@@ -16,14 +17,14 @@ from explanation_client.info import now
 from explanation_client.store import folder_of, read, retry, write
 from explanation_client.store.cache import FileCache
 from explanation_client.store.check import verify_stored
-from explanation_client.store.read import Source, find_manifest, list_manifests, open_stored
+from explanation_client.store.read import Source, find_manifest, list_manifests, open_stored, stored_ids
 from explanation_client.store.retry import Deadline
 from explanation_client.store.write import write_explanation
-from tests.strategies import random_explanation
+from tests.strategies import explanation_of, random_explanation
 from tests.support.faults import Crash, Fault, FaultyArtifacts
 
 EXPLANATION = random_explanation(2, 6, 12)
-WRITE_FAULTS: list[Fault] = ["ok", "ok", "refused", "torn", "lost answer", "zombie", "crash"]
+WRITE_FAULTS: list[Fault] = ["ok", "ok", "refused", "torn", "torn silently", "lost answer", "zombie", "crash"]
 READ_FAULTS: list[Fault] = ["ok", "refused", "cut", "flip"]
 
 
@@ -41,14 +42,15 @@ def source_of(artifacts: Artifacts) -> Source:
     return Source(artifacts=artifacts, cache=FileCache(Path(), max_bytes=0), timeout=5.0, limits=Limits())
 
 
-def upload(artifacts: Artifacts, explanation: Explanation = EXPLANATION) -> None:
-    write_explanation(
+def upload(artifacts: Artifacts, explanation: Explanation = EXPLANATION) -> str:
+    committed = write_explanation(
         artifacts,
         explanation,
         info=replace(explanation.info, uploaded_at=now()),
         include_view=True,
         deadline=Deadline.after(5.0),
     )
+    return committed.manifest.info.id
 
 
 def is_listed(store: Artifacts) -> bool:
@@ -86,12 +88,12 @@ def test_repeating_an_interrupted_upload_succeeds(plan: list[Fault]) -> None:
     faulty = FaultyArtifacts(store, plan)
     while True:
         try:
-            upload(faulty)
+            stored_id = upload(faulty)
             break
         except (StorageError, Crash):
             continue
     faulty.wake_zombies()
-    report = verify_stored(source_of(store), EXPLANATION.id)
+    report = verify_stored(source_of(store), stored_id)
     assert report is not None
     assert report.ok
 
@@ -126,6 +128,35 @@ def test_a_changed_stored_byte_is_always_found(data: st.DataObject) -> None:
     report = verify_stored(source_of(store), EXPLANATION.id)
     assert report is not None
     assert not report.ok
+
+
+def test_two_uploads_under_one_id_end_in_two_explanations() -> None:
+    """Both find no files of that id when they begin, and write into its folder side by side."""
+    store = MemoryArtifacts()
+    other = explanation_of(np.ones((1, 3, 4)))
+    other = replace(other, info=replace(other.info, id=EXPLANATION.id))
+
+    second: list[str] = []
+
+    class WritesBesideIt(FaultyArtifacts):
+        def list(self, prefix: str) -> tuple[Stat, ...]:
+            if not second:
+                second.append(upload(store, other))
+            return super().list(prefix)
+
+    first = upload(WritesBesideIt(store, []))
+    source = source_of(store)
+    found = {each: open_stored(source, find_manifest(source, each).manifest) for each in stored_ids(source)}
+    assert found == {first: EXPLANATION, second[0]: other}
+    assert len(found) == 2
+
+
+def test_an_explanation_that_can_not_be_stored_leaves_nothing() -> None:
+    store = MemoryArtifacts()
+    names = replace(EXPLANATION, info=replace(EXPLANATION.info, outputs=("x" * 200_000, "y" * 200_000)))
+    with pytest.raises(StoredDataError):
+        upload(store, names)
+    assert store.list(folder_of(EXPLANATION.id)) == ()
 
 
 def test_every_retry_of_a_read_counts_towards_one_limit() -> None:

@@ -11,7 +11,7 @@ from typing import Literal
 from explanation_client.artifacts import Artifacts, Buffer, Stat, byte_view
 from explanation_client.errors import StorageUnreachableError
 
-Fault = Literal["ok", "refused", "torn", "lost answer", "zombie", "cut", "flip", "crash"]
+Fault = Literal["ok", "refused", "torn", "torn silently", "lost answer", "zombie", "cut", "flip", "crash"]
 
 
 class Crash(BaseException):  # no error: the process is gone, nothing catches it
@@ -22,7 +22,8 @@ class FaultyArtifacts:
     """Performs the operations of another store, each as its plan says; past the plan, as they should be.
 
     - refused: an error, nothing done
-    - torn: a write stores half of the bytes and reports an error (a killed server under gunicorn)
+    - torn: a write stores half of the bytes and reports an error
+    - torn silently: a write stores half of the bytes and reports that all is well (a cut upload under gunicorn)
     - lost answer: the operation is done, and reported as failed
     - zombie: a write fails; half of its bytes appear later, when ``wake_zombies`` is called or another write succeeds
     - cut, flip: a read returns half of the bytes, or one changed bit
@@ -38,7 +39,7 @@ class FaultyArtifacts:
     def write(self, path: str, data: Buffer) -> None:
         fault = self._next()
         whole = bytes(byte_view(data))
-        if fault in ("torn", "crash"):
+        if fault in ("torn", "torn silently", "crash"):
             self._inner.write(path, whole[: len(whole) // 2])
         elif fault == "zombie":
             self._zombies.append((path, whole[: len(whole) // 2]))

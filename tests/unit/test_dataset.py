@@ -31,7 +31,12 @@ from explanation_client.errors import InvalidExplanationError
         (pd.Series([True, None], dtype="boolean"), "O", ["True", None]),
         (pd.Series(["a", None], dtype="string"), "O", ["a", None]),
         (pd.Series(["a", None], dtype="category"), "O", ["a", None]),
-        (pd.Series(pd.Categorical([3, 1])), "f", [3.0, 1.0]),
+        (pd.Series(pd.Categorical([3, 1])), "i", [3, 1]),
+        (np.array([2**53 + 1, 1], object), "i", [2**53 + 1, 1]),
+        (np.array([2**70, 1], object), "f", [float(2**70), 1.0]),
+        (np.array([True, False], object), "b", [True, False]),
+        (np.array([1.5, None, 2], object), "f", [1.5, None, 2.0]),
+        (np.array([True, 2], object), "O", ["True", "2"]),
         (np.array([1, 2], "timedelta64[m]"), "f", [60.0, 120.0]),
     ],
 )

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from explanation_client.artifacts import MemoryArtifacts
-from explanation_client.format import Limits
+from explanation_client.errors import CorruptFileError
+from explanation_client.format import Limits, dump_manifest
 from explanation_client.store import folder_of
 from explanation_client.store.cache import FileCache
 from explanation_client.store.check import delete_stored, find_garbage, verify_stored
-from explanation_client.store.read import Source, stored_ids
+from explanation_client.store.read import Source, find_manifest, open_stored, stored_ids
 from explanation_client.store.retry import Deadline
-from explanation_client.store.write import new_nonce, write_explanation
+from explanation_client.store.write import new_nonce, write_explanation, write_manifest
 from tests.strategies import random_explanation
+from tests.support.faults import Crash, FaultyArtifacts
 
 NONCE_OF_YESTERDAY = f"{int(time.time() - 30 * 3600):08x}00000000"
 
@@ -37,14 +43,10 @@ class Timeless:
         self._inner = inner
 
     def list(self, prefix: str) -> tuple:  # type: ignore[type-arg]
-        from dataclasses import replace
-
         return tuple(replace(stat, modified=None) for stat in self._inner.list(prefix))
 
 
 def timeless(source: Source) -> Source:
-    from dataclasses import replace
-
     return replace(source, artifacts=Timeless(source.artifacts))  # type: ignore[arg-type]
 
 
@@ -92,6 +94,47 @@ def test_a_store_that_tells_times_is_believed_where_they_are_later() -> None:
     store, source, _ = stored()
     store.write(f"explanations/unfinished/local-0-0123456789abcdef-{NONCE_OF_YESTERDAY}.parquet", b"half")
     assert find_garbage(source, older_than_hours=24, listed=()) == ()
+
+
+def test_deleting_begins_with_the_manifest() -> None:
+    """Whoever reads meanwhile, or after a crash half-way, finds no explanation rather than half of one."""
+    store, _, explanation_id = stored()
+    faulty = FaultyArtifacts(store, ["ok", "ok", "crash"])
+    with pytest.raises(Crash):
+        delete_stored(faulty, explanation_id, deadline=Deadline.after(5))
+    left = [stat.name for stat in store.list(folder_of(explanation_id))]
+    assert left
+    assert not any(name.startswith("manifest") for name in left)
+
+
+def test_the_latest_of_two_manifests_counts() -> None:
+    store, source, explanation_id = stored()
+    first = find_manifest(source, explanation_id).manifest
+    for comment, hours in (("later", 2), ("earlier", 1)):
+        info = replace(first.info, comment=comment, uploaded_at=first.info.created_at + timedelta(hours=hours))
+        data = dump_manifest(replace(first, info=info))
+        write_manifest(store, folder_of(explanation_id), data, deadline=Deadline.after(5))
+    assert find_manifest(source, explanation_id).manifest.info.comment == "later"
+
+
+def test_a_manifest_of_another_explanation_is_none_of_this_one() -> None:
+    store, source, explanation_id = stored()
+    (manifest,) = (s for s in store.list(folder_of(explanation_id)) if s.name.startswith("manifest"))
+    store.write(f"explanations/other/{manifest.name}", store.read(manifest.path))
+    with pytest.raises(CorruptFileError, match="another explanation"):
+        find_manifest(source, "other")
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_again(tmp_path: Path) -> None:
+    _, source, explanation_id = stored()
+    cached = replace(source, cache=FileCache(tmp_path))
+    manifest = find_manifest(cached, explanation_id).manifest
+    whole = open_stored(cached, manifest).load()
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files
+    for path in files:
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+    assert open_stored(cached, manifest).load() == whole
 
 
 def test_deleting_leaves_nothing_to_list() -> None:
