@@ -32,13 +32,15 @@ def text(explanation: Explanation) -> str:
     head = f"{info.task}, {_count(info.n_rows, 'row')} x {_count(info.n_features, kind + 'feature')}"
     if info.task == "classification":
         head += f", {_count(len(info.outputs), 'class', 'classes')}"
-    lines = [f"Explanation({info.method}: {head}; {', '.join(_parts(explanation))})"]
+    lines = [f"Explanation({shown(info.method)}: {head}; {', '.join(_parts(explanation))})"]
     if info.comment:
         lines.append(f"  comment: {shown(info.comment, length=100)}")
     top = _top(explanation)
     if top is not None:
         pairs = zip(top.names(explanation.features), top.values, strict=True)
         lines.append("  " + ", ".join(f"{shown(name, length=30)} {value:.4g}" for name, value in list(pairs)[:5]))
+    if pairs_shown := _pairs(explanation):
+        lines.append(f"  interactions: {pairs_shown}")
     return "\n".join(lines)
 
 
@@ -54,6 +56,8 @@ def html(explanation: Explanation) -> str:
     ]
     if info.task == "classification":
         facts.append(("Classes", ", ".join(shown(name, length=24) for name in info.outputs[:8])))
+    if pairs_shown := _pairs(explanation):
+        facts.append(("Interactions", pairs_shown))
     if info.comment:
         facts.append(("Comment", info.comment))
     if info.reason:
@@ -93,11 +97,22 @@ def _top(explanation: Explanation) -> Importances | None:
     return None if importances is None else importances.ranked(min(_TOP, importances.shape[-1]))
 
 
+def _pairs(explanation: Explanation) -> str:
+    """Return the pairs that interact most; nothing where they would have to be read from a store first."""
+    interactions = explanation.interactions
+    if interactions is None or not interactions.is_loaded:
+        return ""
+    positions, values = interactions.pairs()
+    names = ([shown(explanation.features[i], length=30) for i in pair] for pair in positions[:3])
+    return ", ".join(f"{a} x {b} {value:.4g}" for (a, b), value in zip(names, values[:3], strict=True))
+
+
 def _parts(explanation: Explanation) -> list[str]:
     present = (
         ("global", explanation.global_importances),
         ("per class", explanation.per_class_importances),
         ("local", explanation.local_importances),
+        ("interactions", explanation.interactions),
         ("base values", explanation.base_values),
         ("data", explanation.data),
     )

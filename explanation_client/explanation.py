@@ -7,7 +7,7 @@ accessors that carry the names of Azure's SDK drop the output axis for regressio
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,6 +27,7 @@ from explanation_client.importances import (
     same_bits,
 )
 from explanation_client.info import ExplanationInfo, name_problems, new_id, now
+from explanation_client.interactions import AnyInteractions, interaction_problems
 
 if TYPE_CHECKING:
     import pandas
@@ -59,6 +60,8 @@ class Explanation:
         What the model gives on average. Azure's SDK calls them expected values.
     data : EvaluationData, optional
         The rows that were explained.
+    interactions : Interactions of shape (C, F, F), optional
+        Mean over rows of the absolute interaction values of pairs of features.
 
     Raises
     ------
@@ -74,8 +77,13 @@ class Explanation:
     local_importances: AnyImportances | None = None
     base_values: FloatArray | None = None
     data: EvaluationData | None = None
+    interactions: AnyInteractions | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.features, tuple):
+            object.__setattr__(self, "features", tuple(self.features))
+        if self.base_values is not None and self.base_values.dtype.kind in "biu":
+            object.__setattr__(self, "base_values", self.base_values.astype(np.float64))
         problems = [*name_problems(self.features), *self._shape_problems()]
         if problems:
             raise InvalidExplanationError("; ".join(problems))
@@ -173,6 +181,16 @@ class Explanation:
         return self._azure_axes(_index(self._part("local").ranked()))
 
     @property
+    def interaction_values(self) -> FloatArray:
+        """Mean absolute interactions of pairs, symmetric: (F, F) for regression, (C, F, F) for classification.
+
+        The diagonal has the main effects, a pair's interaction is shared by its two places. Where the explanation was
+        cut, (k, k) or (C, k, k), for the features at ``interactions.positions``.
+        """
+        values = self._interactions().values
+        return values[0] if self.info.task == "regression" else values
+
+    @property
     def eval_data(self) -> NDArray[Any] | None:
         """The rows that were explained, (N, F), or None where they were not kept."""
         return None if self.data is None or self.data.columns is None else self.data.matrix()
@@ -221,12 +239,22 @@ class Explanation:
         """
         return self._azure_axes(self._part("local").ranked(top_k, by=by).values)
 
+    def get_ranked_interactions(self, top_k: int | None = None) -> tuple[NDArray[np.object_], FloatArray]:
+        """Return the names (P, 2) of the ``top_k`` pairs that interact most, and their values (P,), in order.
+
+        Main effects are left out. With several outputs values are means over them; ``output()`` has those of one.
+        """
+        positions, values = self._interactions().pairs(top_k)
+        return np.array(self.features, dtype=object)[positions], values
+
     # --- Parts of it -------------------------------------------------------------------------------------------
 
     def cut(self, top_k: int) -> Explanation:
         """Return the explanation with only the ``top_k`` most important features of every ranking.
 
         Each class and each row keeps its own. What was left out stays known as a sum, so that rows still add up.
+        Interactions are kept of the pairs among the globally most important features (in feature order where there
+        are no global importances); of the other pairs nothing is.
 
         Raises
         ------
@@ -237,11 +265,40 @@ class Explanation:
         k = check_top_k(top_k, self.info.top_k or self.num_features, was_cut=self.info.top_k is not None)
         return replace(
             self,
-            info=replace(self.info, top_k=k),
+            info=replace(self.info, top_k=k, top_features=()),
             global_importances=_cut(self.global_importances, k),
             per_class_importances=_cut(self.per_class_importances, k),
             local_importances=_cut(self.local_importances, k),
+            interactions=None if self.interactions is None else self.interactions.cut(k, self._global_order()),
         )
+
+    def get_raw_explanation(
+        self, feature_maps: Any, raw_feature_names: Sequence[Any] | None = None, eval_data: Any = None
+    ) -> Explanation:
+        """Return the explanation of the raw features that these engineered ones were made from.
+
+        Local importances are added up by the shares of the feature maps, so that rows keep their sums; global ones are
+        computed from them. Without local importances the global ones are added up instead, and a note says so.
+
+        Parameters
+        ----------
+        feature_maps : list of matrix, or matrix of shape (raw, engineered)
+            Shares of the raw features in the engineered ones, dense or sparse; columns are divided by their sum.
+            Several are chained, in the order in which the transformations are applied.
+        raw_feature_names : sequence of str, optional
+            None: the names of the columns of ``eval_data``, else ``feature_0``, ``feature_1`` and so on.
+        eval_data : table of shape (N, raw), optional
+            The raw rows that were explained; the explanation keeps them with its predictions.
+
+        Raises
+        ------
+        InvalidArgumentError
+            The maps, names or rows do not fit, weights are negative, or this explanation is of raw features or cut.
+
+        """
+        from explanation_client.feature_maps import raw_explanation
+
+        return raw_explanation(self, feature_maps, raw_feature_names, eval_data)
 
     def __len__(self) -> int:
         """Return N, the number of rows that were explained."""
@@ -271,8 +328,9 @@ class Explanation:
             raise InvalidArgumentError(f"rows {rows!r} select none of the {n} explained rows")
         data = None if self.data is None else self.data.take(selection)
         return replace(
-            self, info=info, local_importances=taken, data=data, global_importances=None, per_class_importances=None
-        )
+            self, info=info, local_importances=taken, data=data,
+            global_importances=None, per_class_importances=None, interactions=None,
+        )  # fmt: skip
 
     def output(self, output: int | str) -> Explanation:
         """Return the explanation of one output, by position or name, in the shape of a regression's.
@@ -290,7 +348,7 @@ class Explanation:
         whole = self.global_importances if len(self.info.outputs) == 1 else None
         local = self.local_importances
         info = replace(
-            self.info, id=new_id(), created_at=now(), task="regression", parts=(), uploaded_at=None,
+            self.info, id=new_id(), created_at=now(), task="regression", parts=(), top_features=(), uploaded_at=None,
             outputs=(self.info.outputs[position],),
         )  # fmt: skip
         return replace(
@@ -300,22 +358,176 @@ class Explanation:
             per_class_importances=None,
             local_importances=None if local is None else local.take(np.s_[position : position + 1, :]),
             base_values=None if self.base_values is None else self.base_values[position : position + 1],
+            interactions=None if self.interactions is None else self.interactions.take(position),
         )
 
-    def to_arrow(self, part: Part | None = None, *, output: int | str | None = None) -> pyarrow.Table:
+    def to_arrow(self, part: tables.TablePart | None = None, *, output: int | str | None = None) -> pyarrow.Table:
         """Return a part as an Arrow table; see :func:`explanation_client.tables.to_arrow`."""
         return tables.to_arrow(self, self._table_part(part), output=output)
 
-    def to_frame(self, part: Part | None = None, *, output: int | str | None = None) -> pandas.DataFrame:
+    def to_frame(self, part: tables.TablePart | None = None, *, output: int | str | None = None) -> pandas.DataFrame:
         """Return a part as a pandas DataFrame; see :func:`explanation_client.tables.to_frame`."""
         return tables.to_frame(self, self._table_part(part), output=output)
+
+    # --- In and out --------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_arrays(
+        cls,
+        *,
+        local: Any = None,
+        global_: Any = None,
+        per_class: Any = None,
+        features: Sequence[Any] | None = None,
+        classes: Sequence[Any] | None = None,
+        base_values: Any = None,
+        data: Any = None,
+        method: str = "adapter",
+        task: str | None = None,
+        include_global: bool = True,
+        output_space: str | None = None,
+    ) -> Explanation:
+        """Return the explanation that arrays describe, from whatever package they come.
+
+        Integers become float64, float16 becomes float32; float32 and float64 stay.
+
+        Parameters
+        ----------
+        local : array, sparse matrix, or list of C of these, optional
+            Local importances (N, F) or (C, N, F); (F,) is a single row.
+        global_ : array of shape (F,), optional
+            None: the mean over the rows and outputs of the absolute local importances.
+        per_class : array of shape (C, F), optional
+            None: the same for each class.
+        features : sequence of str, optional
+            None: the names of the columns of ``data``.
+        classes : sequence of str, optional
+            Names of the C outputs of a classifier. Two for values of one output: they are the second class's, and the
+            first's are made from them by turning the sign.
+        base_values : float or array of shape (C,), optional
+            What the model gives on average.
+        data : table of shape (N, F), or EvaluationData, optional
+            The rows that were explained.
+        method : str
+            How the values were computed.
+        task : "classification" or "regression", optional
+            None: classification where there are classes or several outputs.
+        include_global : bool
+            Compute the global and per-class importances that are not given.
+        output_space : str, optional
+            What the values add up to: ``"margin"``, ``"probability"``, ``"log-odds"``, ``"value"``.
+
+        Raises
+        ------
+        InvalidExplanationError
+            The shapes do not fit together, or there is NaN, infinity, or something that is no number.
+        InvalidArgumentError
+            ``task`` is unknown, or contradicts ``classes``.
+
+        """
+        from explanation_client.interop.arrays import from_arrays
+
+        return from_arrays(
+            local=local,
+            global_=global_,
+            per_class=per_class,
+            features=features,
+            classes=classes,
+            base_values=base_values,
+            data=data,
+            method=method,
+            task=task,
+            include_global=include_global,
+            output_space=output_space,
+        )
+
+    @classmethod
+    def from_shap(
+        cls,
+        shap_explanation: Any,
+        *,
+        classes: Sequence[Any] | None = None,
+        task: str | None = None,
+        include_global: bool = True,
+        features: Sequence[Any] | None = None,
+        base_values: Any = None,
+        data: Any = None,
+        output_space: str | None = None,
+        method: str = "shap",
+    ) -> Explanation:
+        """Return the explanation that the shap package computed.
+
+        Parameters
+        ----------
+        shap_explanation : shap.Explanation, array, or list of arrays
+            Importances of shape (N, F) or (N, F, C), or of one row, (F,) or (F, C); or what ``shap_values()`` returned,
+            from older versions a list of C arrays (N, F).
+        classes, task, include_global, output_space, method
+            As of :meth:`from_arrays`. A binary classifier that shap explains by one margin gets both classes where
+            ``classes`` names two, else it looks like a regression.
+        features, base_values, data : optional
+            Used in place of those of a ``shap.Explanation``; bare arrays have none of their own.
+
+        Raises
+        ------
+        InvalidExplanationError
+            These are interaction values, or not of tabular data, or base values differ between the rows.
+        InvalidArgumentError
+            This is nothing that shap returns.
+
+        """
+        from explanation_client.interop.shap_package import from_shap
+
+        return from_shap(
+            shap_explanation,
+            classes=classes,
+            task=task,
+            include_global=include_global,
+            features=features,
+            base_values=base_values,
+            data=data,
+            output_space=output_space,
+            method=method,
+        )
+
+    def to_shap(self, output: int | str | None = None, *, other: str | None = None) -> Any:
+        """Return a ``shap.Explanation``, which every plot of the shap package takes.
+
+        Values are (N, F), or (N, F, C) with several outputs, and base values (N,) or (N, C); a single row has no row
+        axis. Feature values that are no numbers are in ``display_data``, and as codes in ``data``.
+
+        Parameters
+        ----------
+        output : int or str, optional
+            One output, by position or name: most plots show one. None: all.
+        other : str, optional
+            For an explanation that was cut: the name of one more feature, which has the sum of what the cut left out
+            of each row, so that rows still add up. The features left out are 0 there.
+
+        Raises
+        ------
+        PartMissingError
+            There are no local importances.
+        InvalidArgumentError
+            There is no such output, or the explanation was cut and ``other`` is not given.
+        MissingDependencyError
+            shap is not installed.
+
+        """
+        from explanation_client.interop.shap_package import to_shap
+
+        return to_shap(self, output, other=other)
 
     # --- As a value --------------------------------------------------------------------------------------------
 
     def load(self) -> Explanation:
         """Return the explanation with every part in memory."""
-        local = self.local_importances
-        return replace(self, local_importances=None if local is None else local.load())
+        local, interactions = self.local_importances, self.interactions
+        return replace(
+            self,
+            local_importances=None if local is None else local.load(),
+            interactions=None if interactions is None else interactions.load(),
+        )
 
     def check_finite(self) -> None:
         """Raise ``InvalidExplanationError`` naming the first NaN or infinity in importances or base values."""
@@ -327,6 +539,8 @@ class Explanation:
         for name, importances in parts:
             if importances is not None:
                 check_finite(importances.values, self.features, name)
+        if self.interactions is not None:
+            self.interactions.check_finite(self.features)
         if self.base_values is not None and not np.isfinite(self.base_values).all():
             raise InvalidExplanationError(f"base values must be finite, got {self.base_values.tolist()}")
 
@@ -343,6 +557,7 @@ class Explanation:
             and _same(self.global_importances, other.global_importances)
             and _same(self.per_class_importances, other.per_class_importances)
             and _same(self.local_importances, other.local_importances)
+            and _same(self.interactions, other.interactions)
         )
 
     __hash__ = None  # type: ignore[assignment]  # arrays are compared by content, and content is no key
@@ -365,9 +580,24 @@ class Explanation:
             raise self._missing(f"{part.replace('_', '-')} importances")
         return importances
 
-    def _table_part(self, part: Part | None) -> Part:
-        if part not in ("global", "per_class", "local", None):
-            raise InvalidArgumentError(f"part={part!r}: 'global', 'per_class' or 'local'")
+    def _interactions(self) -> AnyInteractions:
+        if self.interactions is None:
+            raise self._missing("interactions")
+        return self.interactions
+
+    def _global_order(self) -> NDArray[np.int32]:
+        """Return positions of features, most important first; in feature order where nothing says."""
+        if self.global_importances is None:
+            return np.arange(self.num_features, dtype=np.int32)
+        ranked = self.global_importances.load()
+        return _index(ranked if ranked.is_ranked else ranked.ranked()).astype(np.int32, copy=False)
+
+    def _table_part(self, part: tables.TablePart | None) -> tables.TablePart:
+        if part not in ("global", "per_class", "local", "interactions", None):
+            raise InvalidArgumentError(f"part={part!r}: 'global', 'per_class', 'local' or 'interactions'")
+        if part == "interactions":
+            self._interactions()
+            return part
         chosen: Part = part or ("local" if self.global_importances is None else "global")
         self._part(chosen)
         return chosen
@@ -379,12 +609,14 @@ class Explanation:
         }.get(self.info.method)
         if reason is None and what.startswith("per-class") and self.info.task == "regression":
             reason = "a regression has no classes"
-        if reason is None and what.startswith(("global", "per-class")):
+        if reason is None and what == "interactions" and self.global_importances is not None:
+            reason = "compute them with TreeExplainer(model, interactions=True).explain_global(rows)"
+        if reason is None and what.startswith(("global", "per-class", "interactions")):
             reason = "it explains rows only: call explain_global for an explanation of all rows"
         if reason is None and what.startswith("local"):
             reason = "only aggregates over the rows were kept: explain with include_local=True"
         explained = reason or "the explainer that made it gives none"
-        return PartMissingError(f"this explanation ({self.info.method}) has no {what}: {explained}")
+        return PartMissingError(f"this explanation ({display.shown(self.info.method)}) has no {what}: {explained}")
 
     def _azure_axes(self, values: NDArray[Any]) -> NDArray[Any]:
         """Drop the axes that Azure's SDK drops: the output of a regression, the row of a single 1-D row."""
@@ -414,6 +646,7 @@ class Explanation:
             yield "there are no rows: nothing to explain"
         if self.base_values is not None and self.base_values.shape != (outputs,):
             yield f"base values have shape {self.base_values.shape}, expected {(outputs,)}"
+        yield from interaction_problems(self.interactions, outputs, n_features)
         if self.data is not None and not self.data.is_empty and self.data.n_rows != rows:
             yield f"evaluation data has {self.data.n_rows} rows, {rows} were explained"
         if all(part is None for _, part, _ in wanted):
@@ -430,10 +663,10 @@ def _index(ranked: Importances) -> NDArray[np.integer[Any]]:
     return ranked.index if ranked.index is not None else np.arange(ranked.shape[-1], dtype=np.int32)
 
 
-def _same(a: AnyImportances | None, b: AnyImportances | None) -> bool:
+def _same(a: Any, b: Any) -> bool:
     if a is None or b is None:
         return a is b
-    return a.same_as(b)
+    return bool(a.same_as(b))
 
 
 def _row_selection(rows: Any, n: int) -> slice | NDArray[Any]:

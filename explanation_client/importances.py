@@ -7,6 +7,7 @@ for values that still lie in a store, and reads only what an answer needs.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ class Importances:
             raise InvalidExplanationError("importances need a feature axis: got a single number")
         if self.index is None:
             return
+        if self.index.dtype != np.int32:
+            raise InvalidExplanationError(f"index has dtype {self.index.dtype}: int32 is needed")
         if self.index.shape != self.values.shape:
             raise InvalidExplanationError(
                 f"index has shape {self.index.shape}, values have {self.values.shape}: they must be equal"
@@ -178,7 +181,7 @@ class LazyImportances:
     Has the interface of :class:`Importances`. Safe to use from several threads.
     """
 
-    __slots__ = ("_loaded", "_lock", "_outputs", "_reader", "_rows", "_top_k")
+    __slots__ = ("_loaded", "_lock", "_outputs", "_ranked", "_reader", "_rows", "_top_k")
 
     def __init__(
         self,
@@ -195,7 +198,9 @@ class LazyImportances:
             check_top_k(top_k, reader.shape[2], was_cut=reader.is_ranked)
         self._top_k = top_k
         self._loaded: Importances | None = None
-        self._lock = threading.Lock()
+        self._ranked: Importances | None = None
+        # Of this process: a forked child must not wait for a thread that it does not have.
+        self._lock = (os.getpid(), threading.Lock())
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -251,7 +256,7 @@ class LazyImportances:
 
     def load(self) -> Importances:
         """Return the values in memory; reads them once."""
-        with self._lock:
+        with self._own_lock():
             if self._loaded is None:
                 if self._top_k is None:
                     self._loaded = self._reader.read(self._outputs, self._rows)
@@ -263,8 +268,19 @@ class LazyImportances:
         """Return the ``top_k`` most important features of each row; see :meth:`Importances.ranked`."""
         if by == "magnitude" and top_k is not None and not self.is_loaded:
             check_top_k(top_k, self.shape[-1], was_cut=self.is_ranked)
-            return self._reader.read_ranked(top_k, self._outputs, self._rows)
+            with self._own_lock():
+                # Names and values of one ranking are asked for one after the other.
+                if self._ranked is None or self._ranked.shape[-1] != top_k:
+                    self._ranked = self._reader.read_ranked(top_k, self._outputs, self._rows)
+                return self._ranked
         return self.load().ranked(top_k, by=by)
+
+    def _own_lock(self) -> threading.Lock:
+        process, lock = self._lock
+        if process != os.getpid():
+            self._lock = (os.getpid(), threading.Lock())
+            return self._lock[1]
+        return lock
 
     def names(self, features: tuple[str, ...]) -> NDArray[np.object_]:
         """Return the feature of each value; see :meth:`Importances.names`."""
@@ -394,7 +410,9 @@ def _order(block: FloatArray, k: int, by: Ranking) -> NDArray[np.intp] | IndexAr
     """Return the positions (n, k) of the largest keys of each row, largest first, ties by position."""
     if by == "magnitude" and block.dtype == np.float32:
         return _order_packed(block, k)
-    keys = np.abs(block, order="C") if by == "magnitude" else np.ascontiguousarray(block)
+    keys = np.abs(block, order="C") if by == "magnitude" else np.array(block, order="C")
+    # What is not finite is refused where it is stored; until then it ranks last, and nothing breaks over it.
+    keys[np.isnan(keys)] = -np.inf
     width = keys.shape[-1]
     if 3 * k > width:
         return np.argsort(-keys, axis=-1, kind="stable")[:, :k]
@@ -420,7 +438,9 @@ def _order_packed(block: NDArray[np.float32], k: int) -> IndexArray:
     """
     width = block.shape[-1]
     low = np.uint64(0xFFFFFFFF)
-    keys = np.abs(block, order="C").view(np.uint32).astype(np.uint64)
+    magnitudes = np.abs(block, order="C")
+    magnitudes[np.isnan(magnitudes)] = 0.0
+    keys = magnitudes.view(np.uint32).astype(np.uint64)
     keys <<= np.uint64(32)
     keys |= low - np.arange(width, dtype=np.uint64)
     if k < width:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import secrets
 import time
 import uuid
@@ -57,7 +58,7 @@ class ExplanationInfo:
     uploaded_at : datetime, optional
         When it was stored (UTC). Listings are in this order.
     parts : tuple of str
-        Which of "global", "per_class", "local" and "data" are stored; empty before an upload.
+        Which of "global", "per_class", "local", "interactions" and "data" are stored; empty before an upload.
     top_features : tuple of str
         The most important features; empty before an upload.
 
@@ -85,16 +86,43 @@ class ExplanationInfo:
     top_features: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        self._normalise()
         if self.task not in ("classification", "regression"):
             raise InvalidExplanationError(f"task={self.task!r}: 'classification' or 'regression'")
         if self.feature_space not in ("raw", "engineered", None):
             raise InvalidExplanationError(f"feature_space={self.feature_space!r}: 'raw', 'engineered' or None")
         if self.task == "regression" and len(self.outputs) != 1:
             raise InvalidExplanationError(f"a regression has one output, got {len(self.outputs)}")
+        if len(set(self.outputs)) != len(self.outputs):
+            raise InvalidExplanationError(f"outputs have names that are not unique: {list(self.outputs)[:20]}")
         if not self.outputs:
             raise InvalidExplanationError("an explanation needs at least one output")
         if self.single_row and self.n_rows != 1:
             raise InvalidExplanationError(f"single_row is set and n_rows is {self.n_rows}")
+
+    def _normalise(self) -> None:
+        """Turn what numpy and pandas give (integers, class labels, lists) into plain types; refuse the rest."""
+        plain: dict[str, Any] = {
+            "outputs": tuple(str(name) for name in self.outputs),
+            "notes": tuple(str(note) for note in self.notes),
+            "made_with": tuple((str(package), str(number)) for package, number in self.made_with),
+            "parts": tuple(self.parts),
+            "top_features": tuple(str(name) for name in self.top_features),
+            "single_row": bool(self.single_row),
+            "n_features": _whole("n_features", self.n_features),
+            "n_rows": _whole("n_rows", self.n_rows),
+            "top_k": None if self.top_k is None else _whole("top_k", self.top_k),
+        }
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
+        for name in ("id", "method", "output_space", "model_type", "reason", "model_id", "comment"):
+            value = getattr(self, name)
+            if not (isinstance(value, str) or (value is None and name not in ("id", "method"))):
+                raise InvalidExplanationError(f"{name} is {value!r}: a string is needed")
+        for name in ("created_at", "uploaded_at"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, datetime) or value.tzinfo is None):
+                raise InvalidExplanationError(f"{name} is {value!r}: a datetime with a time zone is needed")
 
     @property
     def is_raw(self) -> bool:
@@ -110,6 +138,13 @@ class ExplanationInfo:
         """Return the fields as a plain dict, times as ISO 8601."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {name: v.isoformat() if isinstance(v, datetime) else v for name, v in values.items()}
+
+
+def _whole(name: str, value: Any) -> int:
+    try:
+        return operator.index(value)
+    except TypeError as error:
+        raise InvalidExplanationError(f"{name} is {value!r}: a whole number is needed") from error
 
 
 def new_id() -> str:

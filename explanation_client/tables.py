@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from explanation_client.errors import MissingDependencyError
+from explanation_client.errors import MissingDependencyError, PartMissingError
 from explanation_client.importances import AnyImportances, Importances
+from explanation_client.interactions import Interactions
 
 if TYPE_CHECKING:
     import pandas
@@ -15,24 +16,27 @@ if TYPE_CHECKING:
 
     from explanation_client.explanation import Explanation
 
+TablePart = Literal["global", "per_class", "local", "interactions"]
 
-def to_arrow(
-    explanation: Explanation, part: Literal["global", "per_class", "local"], *, output: int | str | None = None
-) -> pyarrow.Table:
+
+def to_arrow(explanation: Explanation, part: TablePart, *, output: int | str | None = None) -> pyarrow.Table:
     """Return a part of an explanation as an Arrow table.
 
     - ``"global"``: columns ``feature`` and ``importance``, most important first.
     - ``"per_class"``: columns ``output``, ``feature`` and ``importance``, most important first in each class.
     - ``"local"``, all features: columns ``output`` (only with several) and ``row``, then one for each feature.
     - ``"local"``, cut: one line for each kept value: ``output``, ``row``, ``rank``, ``feature``, ``importance``.
+    - ``"interactions"``: the matrix, a line for each feature: columns ``output`` (only with several) and ``feature``,
+      then one for each feature.
 
-    A feature that is itself named ``output`` or ``row`` keeps its name; the label column gets an underscore.
+    A feature that is itself named ``output``, ``row`` or ``feature`` keeps its name; the label column gets an
+    underscore.
 
     Parameters
     ----------
     explanation : Explanation
         Must have the part.
-    part : "global", "per_class" or "local"
+    part : "global", "per_class", "local" or "interactions"
     output : int or str, optional
         Only this output, by position or name.
 
@@ -53,13 +57,14 @@ def to_arrow(
                 **_ranked_columns(ranked, source.features),
             }
         )
+    if part == "interactions":
+        assert source.interactions is not None
+        return pa.table(_interaction_columns(source.interactions.load(), source.features, labels))
     local = _required(source.local_importances).load()
     return pa.table(_local_columns(local, source, labels))
 
 
-def to_frame(
-    explanation: Explanation, part: Literal["global", "per_class", "local"], *, output: int | str | None = None
-) -> pandas.DataFrame:
+def to_frame(explanation: Explanation, part: TablePart, *, output: int | str | None = None) -> pandas.DataFrame:
     """Return a part of an explanation as a pandas DataFrame: :func:`to_arrow`, with the labels as index.
 
     Raises
@@ -76,15 +81,25 @@ def to_frame(
     columns = {i: column.to_numpy(zero_copy_only=False) for i, column in enumerate(table.columns)}
     frame = pandas.DataFrame(columns)
     frame.columns = pandas.Index(table.column_names, dtype=object)
+    if part == "interactions" and explanation.interactions is not None:
+        return frame.set_index(list(frame.columns[: table.num_columns - explanation.interactions.shape[2]]))
     if part == "local" and explanation.local_importances is not None and not explanation.local_importances.is_ranked:
         n_labels = table.num_columns - explanation.num_features
         return frame.set_index(list(frame.columns[:n_labels]))
     return frame
 
 
+def _free(label: str, taken: set[str]) -> str:
+    """Return the label, with as many underscores as make it differ from every feature."""
+    while label in taken:
+        label += "_"
+    return label
+
+
 def _required(importances: AnyImportances | None) -> AnyImportances:
-    """Return the part; the caller has checked that it is there."""
-    assert importances is not None
+    """Return the part; an output may lack what the whole has."""
+    if importances is None:
+        raise PartMissingError("there are no importances of this part for one output alone: ask for all outputs")
     return importances
 
 
@@ -100,10 +115,20 @@ def _local_columns(local: Importances, source: Explanation, labels: list[str]) -
     repeat = kept if local.is_ranked else 1
     columns: dict[str, Any] = {}
     if n_outputs > 1:
-        columns["output_" if "output" in taken else "output"] = np.repeat(np.array(labels, object), n_rows * repeat)
-    columns["row_" if "row" in taken else "row"] = np.tile(np.repeat(rows, repeat), n_outputs)
+        columns[_free("output", taken)] = np.repeat(np.array(labels, object), n_rows * repeat)
+    columns[_free("row", taken)] = np.tile(np.repeat(rows, repeat), n_outputs)
     if local.is_ranked:
         columns["rank"] = np.tile(np.arange(1, kept + 1), n_outputs * n_rows)
         return {**columns, **_ranked_columns(local, source.features)}
     flat = local.values.reshape(-1, kept)
     return {**columns, **{name: flat[:, position] for position, name in enumerate(source.features)}}
+
+
+def _interaction_columns(interactions: Interactions, features: tuple[str, ...], labels: list[str]) -> dict[str, Any]:
+    names = [features[position] for position in interactions.positions]
+    columns: dict[str, Any] = {}
+    if len(labels) > 1:
+        columns["output_" if "output" in names else "output"] = np.repeat(np.array(labels, object), len(names))
+    columns["feature_" if "feature" in names else "feature"] = np.tile(np.array(names, object), len(labels))
+    flat = interactions.values.reshape(-1, len(names))
+    return {**columns, **{name: flat[:, place] for place, name in enumerate(names)}}

@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from explanation_client.explanation import Explanation
 from explanation_client.importances import Importances, aggregate
 from explanation_client.info import ExplanationInfo, new_id, now
+from explanation_client.interactions import Interactions
 
 DTYPES = (np.float32, np.float64)
 
@@ -39,6 +40,10 @@ def explanations(draw: st.DrawFn, *, max_features: int = 14, max_rows: int = 7) 
         values[0] = -values[1]
     features = draw(st.lists(names, min_size=n_features, max_size=n_features, unique=True))
     base = draw(arrays(np.float64, len(outputs), elements=finite(np.float64)))
+    matrices = None
+    if draw(st.booleans()):
+        width = np.dtype(draw(st.sampled_from(DTYPES)))
+        matrices = symmetric(draw(arrays(width, (len(outputs), n_features, n_features), elements=finite(width))))
     return explanation_of(
         values,
         features=tuple(features),
@@ -46,7 +51,14 @@ def explanations(draw: st.DrawFn, *, max_features: int = 14, max_rows: int = 7) 
         base_values=base,
         with_global=draw(st.booleans()),
         single_row=n_rows == 1 and draw(st.booleans()),
+        interactions=matrices,
     )
+
+
+def symmetric(values: np.ndarray) -> Interactions:
+    """Return interactions whose matrices have the magnitudes of the upper triangles of these, (C, F, F)."""
+    upper = np.triu(np.abs(values))
+    return Interactions(np.maximum(upper, upper.swapaxes(1, 2)))
 
 
 def explanation_of(
@@ -58,6 +70,7 @@ def explanation_of(
     with_global: bool = True,
     single_row: bool = False,
     method: str = "shap_tree",
+    interactions: Interactions | None = None,
 ) -> Explanation:
     """Return an explanation of local values (C, N, F), with its aggregates."""
     n_outputs, n_rows, n_features = values.shape
@@ -82,12 +95,15 @@ def explanation_of(
         per_class_importances=per_class if n_outputs > 1 else None,
         local_importances=local,
         base_values=np.zeros(n_outputs) if base_values is None else base_values,
+        interactions=interactions,
     )
 
 
 def random_explanation(
-    n_outputs: int, n_rows: int, n_features: int, *, dtype: Any = np.float64, seed: int = 0
+    n_outputs: int, n_rows: int, n_features: int, *, dtype: Any = np.float64, seed: int = 0, interactions: bool = False
 ) -> Explanation:
     """Return an explanation of normally distributed values."""
-    values = np.random.default_rng(seed).standard_normal((n_outputs, n_rows, n_features)).astype(dtype)
-    return explanation_of(values)
+    rng = np.random.default_rng(seed)
+    values = rng.standard_normal((n_outputs, n_rows, n_features)).astype(dtype)
+    matrices = rng.standard_normal((n_outputs, n_features, n_features)).astype(dtype)
+    return explanation_of(values, interactions=symmetric(matrices) if interactions else None)

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from explanation_client.explainers.additivity import AdditivityError
     from explanation_client.explainers.base import Explainer
     from explanation_client.explainers.kernel import KernelExplainer
+    from explanation_client.explainers.lime import LIMEExplainer
     from explanation_client.explainers.linear import LinearExplainer
+    from explanation_client.explainers.mimic import MimicExplainer
     from explanation_client.explainers.pfi import PFIExplainer
+    from explanation_client.explainers.sampling import SamplingPolicy
     from explanation_client.explainers.tabular import TabularExplainer
     from explanation_client.explainers.tree import TreeExplainer
 
@@ -22,8 +25,11 @@ __all__ = [
     "AdditivityError",
     "Explainer",
     "KernelExplainer",
+    "LIMEExplainer",
     "LinearExplainer",
+    "MimicExplainer",
     "PFIExplainer",
+    "SamplingPolicy",
     "TabularExplainer",
     "TreeExplainer",
 ]
@@ -32,8 +38,11 @@ _HOMES = {
     "AdditivityError": "additivity",
     "Explainer": "base",
     "KernelExplainer": "kernel",
+    "LIMEExplainer": "lime",
     "LinearExplainer": "linear",
+    "MimicExplainer": "mimic",
     "PFIExplainer": "pfi",
+    "SamplingPolicy": "sampling",
     "TabularExplainer": "tabular",
     "TreeExplainer": "tree",
 }

@@ -1,4 +1,4 @@
-"""Local importances gathered batch by batch: the whole, their means, or both."""
+"""Local importances gathered batch by batch: the whole, their means, or both; and the means of interactions."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class Aggregate:
         self._n_rows = n_rows
         self._sums: NDArray[np.float64] | None = None
         self._seen = 0
+        self._pair_sums: NDArray[np.float64] | None = None
         self.local: NDArray[np.floating[Any]] | None = None
 
     def add(self, values: NDArray[np.floating[Any]], start: int) -> None:
@@ -42,6 +43,19 @@ class Aggregate:
             sums = np.abs(values).sum(axis=1, dtype=np.float64)
             self._sums = sums if self._sums is None else self._sums + sums
         self._seen += n_rows
+
+    def add_interactions(self, values: NDArray[np.floating[Any]]) -> None:
+        """Take the interaction values (C, n, F, F) of more rows; (1, n, F, F) where outputs differ in sign only."""
+        sums = np.abs(values).sum(axis=1, dtype=np.float64)
+        self._pair_sums = sums if self._pair_sums is None else self._pair_sums + sums
+
+    def interactions(self, n_outputs: int) -> NDArray[np.float64] | None:
+        """Return the mean over rows of the absolute interaction values, (C, F, F), or None where there were none."""
+        if self._pair_sums is None:
+            return None
+        # Symmetric to the last bit, also where features were mapped after the kernel.
+        means = (self._pair_sums + self._pair_sums.swapaxes(1, 2)) / (2 * self._seen)
+        return means if len(means) == n_outputs else np.repeat(means, n_outputs, axis=0)
 
     def per_class(self) -> NDArray[np.float64] | None:
         """Return the mean over rows of the absolute values, (C, F), or None where they were not summed."""

@@ -7,7 +7,7 @@ once; sums are held to the model's own output; the result is an :class:`~explana
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -21,9 +21,12 @@ from explanation_client.explainers.evaluation import Evaluation
 from explanation_client.explainers.feature_map import FeatureMap, fitted_names, make_feature_map
 from explanation_client.explainers.inputs import Schema, Table, make_schema, read_table
 from explanation_client.explainers.model import Model, column_count, read_model
+from explanation_client.explainers.notes import with_notes
 from explanation_client.explainers.record import make_info
+from explanation_client.explainers.sampling import SamplingPolicy
 from explanation_client.explanation import Explanation
 from explanation_client.importances import Importances
+from explanation_client.interactions import Interactions
 from explanation_client.progress import progress_bar
 
 # A batch of this many values takes 8 MB: large enough for compiled code, small beside any result worth batching.
@@ -116,6 +119,13 @@ class Explainer(ABC):
 
         """
 
+    def _interactions(self, rows: Any) -> Iterable[NDArray[np.floating[Any]]]:
+        """Return interaction values of the rows in blocks of (C, n, F, F); none where they were not asked for.
+
+        Blocks have one output where those of the model differ in sign only.
+        """
+        return ()
+
     @cached_property
     def _output_space(self) -> str:
         """What values and base value add up to."""
@@ -169,7 +179,7 @@ class Explainer(ABC):
     def explain_global(
         self,
         evaluation_examples: Any,
-        sampling_policy: None = None,
+        sampling_policy: SamplingPolicy | None = None,
         include_local: bool = True,
         batch_size: int | None = None,
     ) -> Explanation:
@@ -178,8 +188,9 @@ class Explainer(ABC):
         Parameters
         ----------
         evaluation_examples : table of shape (N, F)
-        sampling_policy : None
-            All rows are explained. Anything else is refused: pass the rows that are to be explained.
+        sampling_policy : SamplingPolicy, optional
+            Which of the rows are explained, if not all. Values, data and predictions are then those of the sample,
+            and the explanation's notes say how many rows it is of.
         include_local : bool
             Keep the importances of each row, and the rows. Without, memory does not grow with the number of rows.
         batch_size : int, optional
@@ -188,19 +199,24 @@ class Explainer(ABC):
         Raises
         ------
         InvalidArgumentError
-            The columns are not those of the model, ``batch_size`` is no positive number, or a sampling policy is given.
+            The columns are not those of the model, ``batch_size`` is no positive number, or the policy
+            does not fit the rows.
         AdditivityError
             The values do not add up to the model's output.
 
         """
-        if sampling_policy is not None:
+        if sampling_policy is not None and not isinstance(sampling_policy, SamplingPolicy):
             raise InvalidArgumentError(
-                f"sampling_policy={sampling_policy!r}: every row that is passed is explained; pass a sample of the rows"
+                f"sampling_policy={sampling_policy!r}: a SamplingPolicy, or None to explain every row that is passed"
             )
         if batch_size is not None and (isinstance(batch_size, bool) or batch_size < 1):
             raise InvalidArgumentError(f"batch_size={batch_size!r}: at least 1")
         table = read_table(evaluation_examples)
-        return self._explain(table, keep_global=True, keep_local=include_local, batch_size=batch_size)
+        notes: tuple[str, ...] = ()
+        if sampling_policy is not None:
+            table, notes = sampling_policy.sample(self._schema.align(table))
+        explanation = self._explain(table, keep_global=True, keep_local=include_local, batch_size=batch_size)
+        return with_notes(explanation, notes) if notes else explanation
 
     def check(self, examples: Any) -> None:
         """Raise ``AdditivityError`` unless the explanation of some example rows adds up to the model's output."""
@@ -222,6 +238,8 @@ class Explainer(ABC):
                 values, base_values = self._attribute(rows)
                 self._check(values, base_values, rows)
                 aggregate.add(self._reported_values(values), start)
+                for block in self._interactions(rows) if keep_global else ():
+                    aggregate.add_interactions(self._reported_pairs(block))
                 if evaluation is not None:
                     evaluation.add(rows, start)
                 advance(batch.shape[0])
@@ -235,7 +253,7 @@ class Explainer(ABC):
         if evaluation is not None:
             reported = table if self._subset is None else table.columns(self._subset)
             data = evaluation.data(reported, self.features)
-        per_class = aggregate.per_class()
+        per_class, pairs = aggregate.per_class(), aggregate.interactions(self._model.n_outputs)
         return Explanation(
             info=make_info(
                 self._model,
@@ -256,6 +274,7 @@ class Explainer(ABC):
             local_importances=None if aggregate.local is None else Importances(aggregate.local),
             base_values=np.asarray(base_values, np.float64),
             data=data,
+            interactions=None if pairs is None else Interactions(pairs),
         )
 
     def _rows(self, table: Table) -> Any:
@@ -295,6 +314,11 @@ class Explainer(ABC):
         if self._map is not None:
             values = self._map.to_raw(values)
         return values if self._subset is None else values[:, :, self._subset]
+
+    def _reported_pairs(self, values: NDArray[Any]) -> NDArray[Any]:
+        if self._map is not None:
+            values = self._map.to_raw(self._map.to_raw(values).swapaxes(2, 3))
+        return values if self._subset is None else values[:, :, self._subset[:, None], self._subset]
 
 
 def _raw_features(

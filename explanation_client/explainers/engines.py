@@ -8,7 +8,7 @@ background the kernel computes interventional ones.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from importlib.util import find_spec
 from typing import Any, Protocol
@@ -26,15 +26,36 @@ from explanation_client.explainers.boosters import (
     lightgbm_divisor,
     xgboost_matrix,
 )
+from explanation_client.explainers.dispatch import Entry, find_entry, why_not
+from explanation_client.explainers.members import AverageEngine, Contributes, Member, member_rows, members_of
 from explanation_client.explainers.mirror import Floats, mirrored
-from explanation_client.explainers.model import LOG_ODDS, LOG_VALUE, MARGIN, PATH_LENGTH, VALUE, Model
+from explanation_client.explainers.model import (
+    LOG_ODDS,
+    LOG_VALUE,
+    MARGIN,
+    PATH_LENGTH,
+    PROBABILITY,
+    VALUE,
+    Model,
+    read_model,
+)
+
+# Interaction values computed at a time: 8 MB.
+_PAIR_VALUES = 1 << 20
 
 
 class TreeEngine(Protocol):
     """Computes the contributions of one model."""
 
-    packages: tuple[str, ...]
-    description: str
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Distributions whose versions matter for the values."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """What computes the values, in a few words."""
+        ...
 
     @property
     def space(self) -> str:
@@ -233,6 +254,13 @@ class TablesEngine:
             return mirrored(values[0], float(base_values[0]))
         return values, base_values
 
+    def interactions(self, rows: Any) -> Iterator[Floats]:
+        """Yield interaction values (C, n, F, F) of the rows, some at a time; of two classes with one margin, once."""
+        dense = self._tables.ensemble.check_rows(self._numbers(rows))
+        step = max(1, _PAIR_VALUES // (self._tables.ensemble.n_outputs * dense.shape[1] ** 2))
+        for start in range(0, len(dense), step):
+            yield self._tables.interaction_values(dense[start : start + step])
+
     def _numbers(self, rows: Any) -> Any:
         """Return rows as the kernel takes them: dense, with gaps where a CSR matrix means them."""
         if not hasattr(rows, "tocsr"):
@@ -276,6 +304,9 @@ def tree_engine(model: Model, package: str, *, background: Any = None) -> TreeEn
         Neither explains the model.
 
     """
+    entry = find_entry(model.origin)
+    if entry is not None and entry.condition is not None:
+        return _average_engine(model, entry, background)
     own = _OWN.get(package)
     reason = _why_own(model, package)
     if reason is None:
@@ -290,6 +321,33 @@ def tree_engine(model: Model, package: str, *, background: Any = None) -> TreeEn
         raise CannotExplainError(f"interventional values need the tree kernel: {reason}")
     assert own is not None
     return own(model, reason)
+
+
+def _average_engine(model: Model, entry: Entry, background: Any) -> TreeEngine:
+    """Return the engine of a model that averages trees."""
+    problem = why_not(entry, model.estimator)
+    if problem is not None:
+        raise CannotExplainError(f"{model.short_name} is not explained as a tree model: {problem}")
+    space = PROBABILITY if model.task == "classification" else VALUE
+    members: list[tuple[Member, Model, Contributes]] = []
+    packages: dict[str, None] = {}
+    for member in members_of(model.estimator):
+        own = read_model(member.estimator, background=None, classes=None)
+        if int(getattr(own.estimator, "n_outputs_", 1)) > 1:
+            raise CannotExplainError(f"{model.short_name} has several targets: train a model for each")
+        listed = find_entry(own.origin)
+        assert listed is not None  # or the condition would have said so
+        engine = tree_engine(
+            own, listed.package, background=None if background is None else member_rows(member, own, background)
+        )
+        if engine.space != space:
+            raise CannotExplainError(
+                f"{model.short_name} averages answers ({space}), and the trees of its member {member.name!r} add up to "
+                f"the {engine.space}"
+            )
+        packages |= dict.fromkeys((*engine.packages, listed.package))
+        members.append((member, own, engine))
+    return AverageEngine(model, members, space, tuple(packages))
 
 
 def _has_linear_leaves(model: Model) -> bool:

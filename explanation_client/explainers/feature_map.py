@@ -13,13 +13,14 @@ ColumnTransformer or of a list, or by their name.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from explanation_client.errors import InvalidArgumentError
 from explanation_client.explainers.inputs import Table, read_table
+from explanation_client.info import name_problems
 
 # Rows that are transformed to find out what depends on what: enough to meet rare categories.
 _TRIED_ROWS = 2000
@@ -51,6 +52,8 @@ class FeatureMap:
         The transformation takes DataFrames.
     names : tuple of str, optional
         Names of the raw columns.
+    engineered_names : tuple of str, optional
+        Names of the engineered columns, where the transformations name them, each differently.
 
     """
 
@@ -58,6 +61,7 @@ class FeatureMap:
     weights: NDArray[np.float64]
     as_frame: bool
     names: tuple[str, ...] | None
+    engineered_names: tuple[str, ...] | None = None
 
     def transform(self, table: Table) -> Table:
         """Return the engineered rows of raw ones."""
@@ -98,7 +102,7 @@ def make_feature_map(transformations: Any, table: Table, *, allow_all: bool) -> 
         return transformed(fitted, rows, as_frame=as_frame, names=names)
 
     moves = _moves(engineer, sample)
-    _place_unmoved(moves, fitted, names)
+    _place_unmoved(moves, fitted, names, sample)
     mixed = np.flatnonzero(moves.sum(axis=0) > 1)
     if len(mixed) and not allow_all:
         sources = np.flatnonzero(moves[:, mixed[0]])
@@ -107,7 +111,11 @@ def make_feature_map(transformations: Any, table: Table, *, allow_all: bool) -> 
             f"{len(mixed)} engineered columns come from several raw columns (column {mixed[0]} from {shown}), so that "
             f"no single raw feature has their importance: {_ALLOW}"
         )
-    return FeatureMap(fitted, moves / moves.sum(axis=0), as_frame, names)
+    engineered = _engineered_names(fitted, moves.shape[1])
+    if engineered is not None and list(name_problems(engineered)):
+        # Own names of a transformer can be doubled, and features of an explanation cannot.
+        engineered = None
+    return FeatureMap(fitted, moves / moves.sum(axis=0), as_frame, names, engineered)
 
 
 def as_transformation(transformations: Any) -> Any:
@@ -204,6 +212,26 @@ class ListTransformation:
             start += result.shape[1]
         return found
 
+    def get_feature_names_out(self) -> NDArray[np.object_]:
+        """Return the names of the results, as the last transformers name them, else those of the columns.
+
+        Raises
+        ------
+        ValueError
+            A transformer that makes other columns does not name them.
+
+        """
+        names: list[str] = []
+        for columns, steps in self.parts:
+            current = [columns] if isinstance(columns, str) else columns
+            for step in steps:
+                current = [str(name) for name in step.get_feature_names_out(current)]
+            if isinstance(columns, str) and steps:
+                # Made from a series: the words of a text, for example, of which one cannot tell the column.
+                current = [f"{columns}_{name}" for name in current]
+            names += current
+        return np.array(names, dtype=object)
+
     def _results(self, rows: Any) -> list[Any]:
         results = []
         for columns, steps in self.parts:
@@ -221,7 +249,7 @@ def _two_dimensional(values: NDArray[Any]) -> NDArray[Any]:
 
 def _moves(engineer: Any, sample: Table) -> NDArray[np.float64]:
     """Return which engineered columns change with each raw one, 1 or 0, shape (R, E)."""
-    before = engineer(sample)
+    before = _first_result(engineer, sample)
     if not _changed(before, engineer(sample)).size == 0:
         raise FeatureMapError("transformations= give another result each time: they must be deterministic")
     generator = np.random.default_rng(0)
@@ -230,6 +258,19 @@ def _moves(engineer: Any, sample: Table) -> NDArray[np.float64]:
         order = generator.permutation(sample.shape[0])
         moves[column, _changed(before, engineer(_with_column_of(sample, column, order)))] = 1.0
     return moves
+
+
+def _first_result(engineer: Any, sample: Table) -> Table:
+    try:
+        return cast(Table, engineer(sample))
+    except (AttributeError, ValueError) as error:
+        # scikit-learn's error, told by its name: whoever raises it has imported its package.
+        if type(error).__name__ != "NotFittedError":
+            raise
+        raise InvalidArgumentError(
+            f"the transformations are not fitted: {error} Pass those that the model was trained with; a "
+            "ColumnTransformer fits copies, which are in its transformers_"
+        ) from error
 
 
 def _with_column_of(table: Table, column: int, order: NDArray[np.intp]) -> Table:
@@ -258,12 +299,12 @@ def _changed(before: Table, after: Table) -> NDArray[np.intp]:
     return np.flatnonzero(np.asarray(differs, bool).any(axis=0))
 
 
-def _place_unmoved(moves: NDArray[np.float64], fitted: Any, names: tuple[str, ...] | None) -> None:
+def _place_unmoved(moves: NDArray[np.float64], fitted: Any, names: tuple[str, ...] | None, sample: Table) -> None:
     """Give engineered columns that changed with no raw column their sources: by block, by name, else all columns."""
     unmoved = np.flatnonzero(moves.sum(axis=0) == 0)
     if not len(unmoved):
         return
-    candidates = _candidates(fitted, moves.shape, names)
+    candidates = _candidates(fitted, moves.shape, names, sample)
     engineered = _engineered_names(fitted, moves.shape[1])
     for column in unmoved:
         rows = np.flatnonzero(candidates[:, column])
@@ -287,21 +328,26 @@ def _named_in(engineered: str, rows: NDArray[np.intp], names: tuple[str, ...]) -
     return np.array([i for i in fitting if len(names[i]) == longest], np.intp) if fitting else rows
 
 
-def _candidates(fitted: Any, shape: tuple[int, int], names: tuple[str, ...] | None) -> NDArray[np.bool_]:
-    """Return which raw columns an engineered one can come from at all, by the blocks of a ColumnTransformer."""
+def _candidates(fitted: Any, shape: tuple[int, int], names: tuple[str, ...] | None, sample: Table) -> NDArray[np.bool_]:
+    """Return which raw columns an engineered one can come from at all, by the blocks of a ColumnTransformer or list."""
     candidates = np.ones(shape, bool)
-    indices = getattr(fitted, "output_indices_", None)
-    if indices is None:
-        return candidates
-    for name, _, columns in fitted.transformers_:
-        block = indices.get(name)
-        if block is None or block.start == block.stop:
-            continue
+    for columns, block in _blocks(fitted, sample):
         rows = _positions(columns, shape[0], names)
         if rows is not None:
             candidates[:, block] = False
             candidates[rows, block] = True
     return candidates
+
+
+def _blocks(fitted: Any, sample: Table) -> list[tuple[Any, slice]]:
+    """Return raw columns and the engineered ones that are made from them, as far as the transformations say."""
+    if isinstance(fitted, ListTransformation):
+        return list(fitted.blocks(sample.data))
+    indices = getattr(fitted, "output_indices_", None)
+    if indices is None:
+        return []
+    blocks = [(columns, indices.get(name)) for name, _, columns in fitted.transformers_]
+    return [(columns, block) for columns, block in blocks if block is not None and block.start != block.stop]
 
 
 def _positions(columns: Any, n_columns: int, names: tuple[str, ...] | None) -> NDArray[np.intp] | None:

@@ -12,22 +12,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explanation_client.errors import InvalidArgumentError
+from explanation_client.explainers.aggregate import Aggregate
 from explanation_client.explainers.background import summarise
 from explanation_client.explainers.base import Explainer
+from explanation_client.explainers.coalitions import Pairs, draw_pairs
 from explanation_client.explainers.codes import Codes
+from explanation_client.explainers.evaluation import Evaluation
 from explanation_client.explainers.inputs import Table
 from explanation_client.explainers.mirror import Floats, mirrored
+from explanation_client.explainers.mixtures import Mixtures, Request
 from explanation_client.explainers.model import PROBABILITY
+from explanation_client.explainers.notes import with_notes
+from explanation_client.explainers.precision import Precision
+from explanation_client.explainers.regression_adjusted import ACCURACY, Estimate, estimate, plan
 from explanation_client.explainers.shap_package import load_shap
+from explanation_client.explanation import Explanation
+
+ESTIMATORS = ("regression-adjusted", "shap")
+# Mixtures that a batch of rows begins with: enough for large calls of the model, few enough for the bar to move.
+_BATCH_MIXTURES = 32_768
+_BATCH_ROWS = 64
 
 
 class KernelExplainer(Explainer):
-    """Shapley values of any model or prediction function, estimated by Kernel SHAP (Lundberg and Lee 2017).
+    """Shapley values of any model or prediction function, from its answers to mixtures of rows.
 
-    The model is called with mixtures of the explained row and background rows. With up to about ten features all
-    mixtures are tried, and the values are exact for the background; with more they are sampled. Values add up to
-    what the model returns: probabilities of a classifier (its decision function where it has none), values of a
-    regressor.
+    The model is called with mixtures of the explained row and background rows, for many rows at a time. With up to
+    eleven features all mixtures are tried, and the values are exact for the background (the game of Kernel SHAP,
+    Lundberg and Lee 2017). With more they are estimated with regression adjustment (Witter, Liu and Musco 2025): a
+    smooth game with known Shapley values is fitted to the answers, and what it leaves of answers that it has not seen
+    gives the standard errors. Values add up to what the model returns: probabilities of a classifier (its decision
+    function where it has none), values of a regressor.
 
     Parameters
     ----------
@@ -39,39 +54,50 @@ class KernelExplainer(Explainer):
         or missing values are sampled; of a CSR matrix the median row is kept.
     is_function : bool
         ``model`` is to be called, also where it has ``predict``.
+    explain_subset : sequence of int, optional
+        Positions of the columns to explain. Values are the same as without it; the other columns are not reported.
     nsamples : "auto" or int
-        Mixtures for each row. ``"auto"``: 2048 and two for each feature, or all where there are fewer.
-    nclusters : int
-        Rows that a large background becomes.
-    l1_reg : float, int or str
-        shap's selection of features: 0 for none, ``"num_features(10)"``, ``"aic"``, ``"bic"`` or a strength.
-    seed : int
-        The same seed gives the same values. numpy's global generator is left as it was found.
+        Coalitions of features for each row; the model answers each for every background row. ``"auto"``: as many as
+        bring the standard error of a row's values under three hundredths of their length, at most 2048 and two for
+        each feature; all where there are up to eleven features. ``estimator="shap"`` takes 2048 and two for each
+        feature.
     features : sequence of str, optional
         Names of the F features. None: those of the initialization examples or the model.
     classes : sequence of str, optional
         Names of the classes, in the order of the model's outputs. None: the model's labels.
-    explain_subset : sequence of int, optional
-        Positions of the columns to explain. Values are the same as without it; the other columns are not reported.
+    nclusters : int
+        Rows that a large background becomes.
+    show_progress : bool, optional
+        None: a bar appears on a terminal or in a notebook, when work takes longer than half a second.
     transformations : object with ``transform``, or list of (columns, transformer), optional
         Fitted, from raw rows to what the model takes. All rows are then raw, and raw features are explained.
     allow_all_transformations : bool
         Share the importance of an engineered column that comes from several raw ones equally among them.
     model_task : "classification", "regression" or "unknown"
-    show_progress : bool, optional
-        None: a bar appears on a terminal or in a notebook, when work takes longer than half a second.
+    estimator : "regression-adjusted" or "shap"
+        ``"shap"``: the estimator of the package of that name, row by row, without standard errors.
+    l1_reg : float, int or str
+        shap's selection of features: 0 for none, ``"num_features(10)"``, ``"aic"``, ``"bic"`` or a strength. Only with
+        ``estimator="shap"``.
+    seed : int
+        The same seed gives the same values. numpy's global generator is left as it was found.
+
+    Attributes
+    ----------
+    standard_errors : ndarray of float64, shape (C, N, F), or None
+        Of the rows that were explained last with their local values, in the columns that the model takes. 0 where a
+        value is exact. None before, and with ``estimator="shap"``.
 
     Raises
     ------
     InvalidArgumentError
-        ``nsamples`` or ``nclusters`` are out of range.
+        ``nsamples``, ``nclusters`` or ``estimator`` are out of range, or ``l1_reg`` is given without shap's estimator.
     MissingDependencyError
-        shap is not installed.
+        ``estimator="shap"``, and shap is not installed.
 
     """
 
     method = "shap_kernel"
-    packages = ("shap",)
 
     def __init__(
         self,
@@ -83,6 +109,7 @@ class KernelExplainer(Explainer):
         nclusters: int = 10,
         l1_reg: float | str = 0,
         seed: int = 0,
+        estimator: str = "regression-adjusted",
         features: Sequence[str] | None = None,
         classes: Sequence[str] | None = None,
         explain_subset: Sequence[int] | None = None,
@@ -91,6 +118,10 @@ class KernelExplainer(Explainer):
         model_task: str = "unknown",
         show_progress: bool | None = None,
     ) -> None:
+        if estimator not in ESTIMATORS:
+            raise InvalidArgumentError(f"estimator={estimator!r}: one of {', '.join(map(repr, ESTIMATORS))}")
+        if estimator != "shap" and (isinstance(l1_reg, str) or l1_reg != 0):
+            raise InvalidArgumentError(f"l1_reg={l1_reg!r} selects features in shap's estimator: add estimator='shap'")
         if nsamples != "auto" and (not isinstance(nsamples, int) or isinstance(nsamples, bool) or nsamples < 2):
             raise InvalidArgumentError(f"nsamples={nsamples!r}: 'auto', or at least 2 mixtures for each row")
         if isinstance(nclusters, bool) or nclusters < 1:
@@ -110,8 +141,12 @@ class KernelExplainer(Explainer):
         if self._background is None:
             raise InvalidArgumentError("KernelExplainer needs initialization_examples: they replace missing features")
         self._nsamples = nsamples
+        self._estimator = estimator
         self._l1_reg = l1_reg
         self._seed = seed
+        self.packages = ("shap",) if estimator == "shap" else ("scipy",)
+        self._drawn: dict[tuple[int, int], Pairs] = {}
+        self._precision = Precision(None)
         summary, note = summarise(self._background, n_clusters=nclusters, seed=seed)
         self._summary = Table(self._model.form(summary), summary.names, weights=summary.weights)
         self._notes = (note, *self._notes)
@@ -122,11 +157,67 @@ class KernelExplainer(Explainer):
         return self._model.default_space(self._summary.data[:1])
 
     @property
+    def standard_errors(self) -> NDArray[np.float64] | None:
+        """Standard errors (C, N, F) of the rows that were explained last, where their local values were kept."""
+        errors = self._precision.errors
+        return errors if errors is None or self._subset is None or self._map is not None else errors[..., self._subset]
+
+    @property
     def _batch_rows(self) -> int:
-        # A row takes up to seconds: the progress bar moves after a few.
-        return 4
+        if self._estimator == "shap":
+            # A row takes up to seconds: the progress bar moves after a few.
+            return 4
+        first = 2 * plan(self._model_schema.n_features, self._nsamples)[0] * self._summary.shape[0]
+        return max(1, min(_BATCH_ROWS, _BATCH_MIXTURES // max(1, first)))
+
+    def _explain(self, table: Table, *, keep_global: bool, keep_local: bool, batch_size: int | None) -> Explanation:
+        self._precision = Precision(table.shape[0] if keep_local and self._estimator != "shap" else None)
+        return super()._explain(table, keep_global=keep_global, keep_local=keep_local, batch_size=batch_size)
+
+    def _explanation(
+        self, table: Table, aggregate: Aggregate, evaluation: Evaluation | None, base_values: NDArray[Any]
+    ) -> Explanation:
+        made = super()._explanation(table, aggregate, evaluation, base_values)
+        return with_notes(made, ("estimator: shap",) if self._estimator == "shap" else self._precision.notes())
 
     def _attribute(self, rows: Any) -> tuple[Floats, Floats]:
+        values, base_values = self._by_shap(rows) if self._estimator == "shap" else self._adjusted(rows)
+        return mirrored(values[0], float(base_values[0])) if self._has_one_margin else (values, base_values)
+
+    def _adjusted(self, rows: Any) -> tuple[Floats, Floats]:
+        """Return values and base values of the regression-adjusted estimator, before any mirroring."""
+        mixtures = Mixtures(Table(rows), self._summary, self._mixture_answers)
+        base_values = mixtures.background_weights @ self._mixture_answers(self._summary.data)
+        totals = self._mixture_answers(rows) - base_values
+        values = np.zeros((len(base_values), *rows.shape))
+        errors = np.zeros_like(values)
+        games = [_Game(self, mixtures, i, totals[i]) for i in range(len(totals))]
+        waiting = [game for game in games if not game.is_done]
+        while waiting:
+            answers = mixtures.worths([request for game in waiting for request in game.asks()])
+            for position, game in enumerate(waiting):
+                game.learn(*answers[2 * position : 2 * position + 2])
+            waiting = [game for game in waiting if not game.is_done]
+        for game in games:
+            values[:, game.row, game.players] = game.found.values.T
+            errors[:, game.row, game.players] = game.found.errors.T
+        self._precision.add(
+            np.concatenate([errors, errors]) if self._has_one_margin else errors,
+            [game.found.relative_error for game in games],
+            [game.n_samples for game in games],
+            all_exact=all(game.found.is_exact for game in games),
+        )
+        return values, base_values
+
+    def _pairs(self, n_players: int, n_pairs: int) -> Pairs:
+        """Return the pairs that all rows with so many players share."""
+        key = n_players, n_pairs
+        if key not in self._drawn:
+            self._drawn[key] = draw_pairs(n_players, n_pairs, seed=self._seed)
+        return self._drawn[key]
+
+    def _by_shap(self, rows: Any) -> tuple[Floats, Floats]:
+        """Return values and base values of shap's estimator, before any mirroring."""
         # shap seeds nothing and takes no generator, so that it gets numpy's own for the time it works.
         with _seeded(self._seed) as reseed, _quiet():
             explainer, numbers = self._kernel(Table(rows))
@@ -138,8 +229,7 @@ class KernelExplainer(Explainer):
                     numbers[i : i + 1], nsamples=self._nsamples, l1_reg=self._l1_reg, silent=True
                 )
                 values[:, i] = found[0].T
-        base_values = np.asarray(explainer.expected_value, np.float64)
-        return mirrored(values[0], float(base_values[0])) if self._has_one_margin else (values, base_values)
+        return values, np.asarray(explainer.expected_value, np.float64)
 
     @cached_property
     def _has_one_margin(self) -> bool:
@@ -174,6 +264,49 @@ class KernelExplainer(Explainer):
 
     def _answers_sparse(self, rows: Any) -> NDArray[np.float64]:
         return self._mixture_answers(rows.tocsr())
+
+
+class _Game:
+    """The game of one row while it is being played: what is known of it, and how much more is to be asked.
+
+    Parameters
+    ----------
+    explainer : KernelExplainer
+    mixtures : Mixtures
+    row : int
+    totals : ndarray of float64, shape (C,)
+        What all players are worth more than none.
+
+    """
+
+    def __init__(self, explainer: KernelExplainer, mixtures: Mixtures, row: int, totals: Floats) -> None:
+        self.row = row
+        self.players = mixtures.players(row)
+        self.n_samples = 0
+        self._explainer = explainer
+        self._totals = np.asarray(totals, np.float64)
+        self._plan = plan(len(self.players), explainer._nsamples)
+        self._known: dict[bytes, NDArray[np.float64]] = {}
+        n_players = len(self.players)
+        # One player has all there is, and none of no players anything.
+        self.found = Estimate(np.tile(self._totals, (n_players, 1)), np.zeros((n_players, len(self._totals))), True)
+        self.is_done = n_players < 2
+
+    def asks(self) -> list[Request]:
+        """Return the coalitions to be answered next, and the rest of each."""
+        self._wanted = self._explainer._pairs(len(self.players), self._plan[0])
+        self._new = np.array([mask for mask in self._wanted.masks if mask.tobytes() not in self._known])
+        return [Request(self.row, self._new), Request(self.row, ~self._new)]
+
+    def learn(self, ours: Floats, theirs: Floats) -> None:
+        """Take the worths of what was asked for, and estimate the values."""
+        for mask, difference in zip(self._new, (ours - theirs) / 2, strict=True):
+            self._known[mask.tobytes()] = difference
+        differences = np.array([self._known[mask.tobytes()] for mask in self._wanted.masks])
+        self.found = estimate(self._wanted, differences, self._totals, seed=self._explainer._seed)
+        self.n_samples = 2 * len(self._known)
+        self._plan = self._plan[1:]
+        self.is_done = not self._plan or self.found.relative_error <= ACCURACY
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from explanation_client.errors import InvalidArgumentError, UnsupportedModelError
 from explanation_client.explainers.base import Explainer
+from explanation_client.explainers.coefficients import Coefficients
 from explanation_client.explainers.dispatch import Entry, find_entry, why_not
 from explanation_client.explainers.inputs import Table
 from explanation_client.explainers.mirror import Floats, mirrored
@@ -28,7 +29,8 @@ class LinearExplainer(Explainer):
     Parameters
     ----------
     model : object
-        A trained linear model of scikit-learn.
+        A trained linear model of scikit-learn; or coefficients (F,) or (K, F) and intercept, as a tuple of both. With
+        ``classes``, or several rows of coefficients, these are margins of a classifier.
     initialization_examples : table of shape (B, F)
         Background data. A CSR matrix is not made dense.
     features : sequence of str, optional
@@ -67,6 +69,9 @@ class LinearExplainer(Explainer):
         model_task: str = "unknown",
         show_progress: bool | None = None,
     ) -> None:
+        self._given = model
+        if isinstance(model, tuple):
+            model = Coefficients.of(model, classes=classes, model_task=model_task)
         super().__init__(
             model,
             initialization_examples,
@@ -87,6 +92,11 @@ class LinearExplainer(Explainer):
         self._mean = column_means(self._background)
         n_rows = self._background.shape[0]
         self.how = f"exact values, coefficient times the distance from the mean of {n_rows:,} background rows"
+
+    @property
+    def model(self) -> Any:
+        """The model that is explained, as it was given."""
+        return self._given
 
     def _find_entry(self) -> Entry:
         entry = find_entry(self._model.origin)

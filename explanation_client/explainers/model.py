@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from explanation_client.dataset import is_instance_of
 from explanation_client.errors import InvalidArgumentError, UnsupportedModelError
 from explanation_client.explainers.boosters import BoosterModel, adapt, lightgbm_divisor
 from explanation_client.explainers.inputs import Table
@@ -230,6 +231,7 @@ def read_model(
         return _read_function(model, background, classes, model_task)
     inner = getattr(model, "best_estimator_", model) if hasattr(model, "predict") else model
     origin = origin_of(inner)
+    _check_fitted(inner, origin)
     estimator = adapt(inner, origin)
     if not hasattr(estimator, "predict"):
         raise UnsupportedModelError(
@@ -245,6 +247,18 @@ def read_model(
     names = column_names(estimator)
     by_name = names is not None or (column_count(estimator) is None and background is not None and background.is_frame)
     return Model(model, estimator, origin, task, outputs, False, by_name, names)
+
+
+def _check_fitted(estimator: Any, origin: list[tuple[str, str]]) -> None:
+    if not is_instance_of(estimator, "sklearn.base", "BaseEstimator"):
+        return
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError as error:
+        raise InvalidArgumentError(f"{'.'.join(origin[0])} is not fitted: call its fit() first") from error
 
 
 def _read_function(model: Any, background: Table | None, classes: Sequence[str] | None, model_task: str) -> Model:

@@ -6,7 +6,11 @@ from explanation_client.explainers.inputs import Table
 from explanation_client.explainers.model import Model
 from explanation_client.info import ExplanationInfo, FeatureSpace, new_id, now, versions
 
-_DISTRIBUTIONS = {"sklearn": ("scikit-learn",), "xgboost": ("xgboost", "xgboost-cpu")}
+_DISTRIBUTIONS = {
+    "explanation_client": ("explanation-client",),
+    "sklearn": ("scikit-learn",),
+    "xgboost": ("xgboost", "xgboost-cpu"),
+}
 
 
 def make_info(

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from explanation_client.errors import InvalidArgumentError
 from explanation_client.explainers.additivity import CannotExplainError
 from explanation_client.explainers.base import Explainer
-from explanation_client.explainers.dispatch import find_entry, why_not
-from explanation_client.explainers.feature_map import FeatureMapError
+from explanation_client.explainers.dispatch import find_entry, why_general, why_not
+from explanation_client.explainers.feature_map import FeatureMap, FeatureMapError
+from explanation_client.explainers.inputs import Table, read_table
 from explanation_client.explainers.kernel import KernelExplainer
 from explanation_client.explainers.linear import LinearExplainer
 from explanation_client.explainers.model import origin_of, type_name
 from explanation_client.explainers.plugins import installed_explainers
+from explanation_client.explainers.sampling import SamplingPolicy
 from explanation_client.explainers.tree import TreeExplainer
 from explanation_client.explanation import Explanation
 
@@ -52,7 +59,8 @@ class TabularExplainer:
     Parameters
     ----------
     model : object
-        A trained model, or a prediction function from rows to (N,) or (N, C).
+        A trained model; a prediction function from rows to (N,) or (N, C); or the coefficients and the intercept of a
+        linear model, as a tuple.
     initialization_examples : table of shape (B, F)
         Background data, the training rows for example: a numpy array, DataFrame, CSR matrix or Arrow table.
     explain_subset : sequence of int, optional
@@ -149,26 +157,116 @@ class TabularExplainer:
         """How the chosen explainer computes values."""
         return self.explainer.method
 
-    def explain_local(self, evaluation_examples: Any) -> Explanation:
-        """Return the importances of each row; see :meth:`Explainer.explain_local`."""
-        return self._with_reason(self.explainer.explain_local(evaluation_examples))
+    @property
+    def feature_maps(self) -> list[NDArray[np.float64]]:
+        """What :meth:`Explanation.get_raw_explanation` takes: shares of raw features in engineered ones, (R, E).
+
+        Raises
+        ------
+        InvalidArgumentError
+            There are no transformations.
+
+        """
+        return [self._map.weights.copy()]
+
+    def explain_local(self, evaluation_examples: Any, *, engineered: bool = False) -> Explanation:
+        """Return the importances of each row; see :meth:`Explainer.explain_local`.
+
+        Parameters
+        ----------
+        evaluation_examples : table of shape (N, F), or one row of shape (F,)
+            Raw rows where there are transformations.
+        engineered : bool
+            Explain the features that the transformations make. ``get_raw_explanation(explainer.feature_maps)`` of the
+            result is the explanation of the raw ones, without explaining again.
+
+        """
+        if not engineered:
+            return self._with_reason(self.explainer.explain_local(evaluation_examples))
+        table = self._raw_table(evaluation_examples)
+        return self._marked(table, self._engineered.explain_local(self._map.transform(table).data))
 
     def explain_global(
         self,
         evaluation_examples: Any,
-        sampling_policy: None = None,
+        sampling_policy: SamplingPolicy | None = None,
         include_local: bool = True,
         batch_size: int | None = None,
+        *,
+        engineered: bool = False,
     ) -> Explanation:
-        """Return the importances over all rows; see :meth:`Explainer.explain_global`."""
-        return self._with_reason(
-            self.explainer.explain_global(
-                evaluation_examples, sampling_policy, include_local=include_local, batch_size=batch_size
+        """Return the importances over all rows; see :meth:`Explainer.explain_global`.
+
+        Parameters
+        ----------
+        evaluation_examples, sampling_policy, include_local, batch_size
+            As of the chosen explainer; raw rows where there are transformations.
+        engineered : bool
+            Explain the features that the transformations make, as in :meth:`explain_local`. All rows are transformed
+            at once.
+
+        """
+        if not engineered:
+            return self._with_reason(
+                self.explainer.explain_global(
+                    evaluation_examples, sampling_policy, include_local=include_local, batch_size=batch_size
+                )
             )
+        table = self._raw_table(evaluation_examples)
+        return self._marked(
+            table,
+            self._engineered.explain_global(
+                self._map.transform(table).data, sampling_policy, include_local=include_local, batch_size=batch_size
+            ),
         )
+
+    @property
+    def _map(self) -> FeatureMap:
+        found = self.explainer._map
+        if found is None:
+            raise InvalidArgumentError(
+                "there are no transformations, so that raw and engineered features are the same: pass "
+                "transformations=, or a pipeline whose last step is a tree or linear model"
+            )
+        return found
+
+    @cached_property
+    def _engineered(self) -> Explainer:
+        """The chosen explainer, of the model's own columns."""
+        return in_model_columns(self.explainer, self._map)
+
+    def _raw_table(self, rows: Any) -> Table:
+        return self.explainer._schema.align(read_table(rows))
+
+    def _marked(self, table: Table, explanation: Explanation) -> Explanation:
+        """Return the explanation as one of engineered features, of a single row where one was given."""
+        info = replace(explanation.info, feature_space="engineered", single_row=table.single_row)
+        return self._with_reason(replace(explanation, info=info))
 
     def _with_reason(self, explanation: Explanation) -> Explanation:
         return replace(explanation, info=replace(explanation.info, reason=self.reason, model_type=self._model_type))
+
+
+def in_model_columns(explainer: Explainer, feature_map: FeatureMap) -> Explainer:
+    """Return the same explainer, that takes rows which are transformed already and reports the model's own columns.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It reports a subset of the raw columns.
+
+    """
+    if explainer._subset is not None:
+        raise InvalidArgumentError(
+            "engineered=True does not go with explain_subset=, which chooses among the raw columns: leave it out"
+        )
+    schema = explainer._model_schema
+    # A model that was trained on names keeps them; otherwise the transformations say what their columns are called.
+    if schema.names is None and feature_map.engineered_names is not None:
+        schema = replace(schema, features=feature_map.engineered_names)
+    view = copy(explainer)
+    view._map, view._schema = None, schema
+    return view
 
 
 def _chosen(method: str) -> list[Choice]:
@@ -184,6 +282,8 @@ def _chosen(method: str) -> list[Choice]:
 
 def _fitting(model: Any, transformations: Any) -> list[Choice]:
     """Return the explainers that fit a model, the best first; the last explains any model."""
+    if isinstance(model, tuple):
+        return [Choice(LinearExplainer, "coefficients and an intercept are a linear model")]
     inner = getattr(model, "best_estimator_", model)
     if not hasattr(inner, "predict"):
         problem = "the prediction function is in no table of tree or linear models"
@@ -207,7 +307,8 @@ def _listed(model: Any) -> tuple[Choice | None, str]:
     name = ".".join(origin[0])
     entry = find_entry(origin)
     if entry is None:
-        return None, f"{name} is in no table of tree or linear models"
+        general = why_general(origin)
+        return None, f"{name} is in no table of tree or linear models{'' if general is None else f': {general}'}"
     refused = why_not(entry, model)
     if refused is not None:
         return None, f"{name} is not explained as a {entry.kind} model, since {refused}"

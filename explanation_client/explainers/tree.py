@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -10,9 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explanation_client.errors import InvalidArgumentError, UnsupportedModelError
+from explanation_client.explainers.additivity import CannotExplainError, sample_positions
 from explanation_client.explainers.base import Explainer
 from explanation_client.explainers.dispatch import TABLE, find_entry
-from explanation_client.explainers.engines import TreeEngine, tree_engine
+from explanation_client.explainers.engines import TablesEngine, TreeEngine, tree_engine
+from explanation_client.explainers.links import find_link
+from explanation_client.explainers.model import PROBABILITY
+
+# What the matrices of all outputs may take: as much as is stored in one file.
+_MAX_PAIR_BYTES = 1 << 30
 
 
 class TreeExplainer(Explainer):
@@ -23,7 +29,8 @@ class TreeExplainer(Explainer):
     ``feature_perturbation="interventional"`` it takes the values that the initialization examples have instead.
 
     Values add up to the model's raw output: log-odds or margins of boosted classifiers, probabilities of trees and
-    forests, values of regressors, the mean path length of isolation forests.
+    forests, values of regressors, the mean path length of isolation forests. With ``shap_values_output="probability"``
+    those of boosted classifiers are carried over to the model's probabilities and add up to these.
 
     Parameters
     ----------
@@ -46,6 +53,14 @@ class TreeExplainer(Explainer):
         None: a bar appears on a terminal or in a notebook, when work takes longer than half a second.
     feature_perturbation : "tree_path_dependent" or "interventional"
         What a missing feature is replaced by.
+    shap_values_output : "default" or "probability"
+        What values of a classifier add up to. Carried over to probabilities, they are the margins' values times the
+        mean slope of the link on the straight way from the base value to the row's margin: exact sums of an
+        approximation, as the explanation's notes say.
+    interactions : bool
+        Compute the interactions of pairs of features too: ``explain_global`` then gives the matrix of their mean
+        absolute values (``explanation.interaction_values``). They are exact, and add up to the values of each row. A
+        row takes F x F numbers and tens of times as long; with ``"interventional"``, longer with each background row.
 
     Raises
     ------
@@ -71,6 +86,8 @@ class TreeExplainer(Explainer):
         model_task: str = "unknown",
         show_progress: bool | None = None,
         feature_perturbation: str = "tree_path_dependent",
+        shap_values_output: str = "default",
+        interactions: bool = False,
     ) -> None:
         super().__init__(
             model,
@@ -96,6 +113,54 @@ class TreeExplainer(Explainer):
         self._engine = self._make_engine(entry.package, feature_perturbation)
         self.packages = self._engine.packages
         self.how = f"exact values from {self._engine.description}"
+        self._link: tuple[Any, float] | None = None
+        self._carried = self._is_carried(shap_values_output)
+        if self._carried:
+            self._notes = (
+                f"probability: values of the {self._engine.space} carried over along the link, an approximation that "
+                "adds up exactly",
+                *self._notes,
+            )
+
+        self._pairs = self._pair_engine() if interactions else None
+
+    def _is_carried(self, shap_values_output: str) -> bool:
+        """Return whether values are carried over from margins to probabilities."""
+        if shap_values_output not in ("default", "probability"):
+            raise InvalidArgumentError(f"shap_values_output={shap_values_output!r}: 'default' or 'probability'")
+        if shap_values_output == "default" or self._engine.space == PROBABILITY:
+            return False
+        if self._model.task == "regression":
+            raise InvalidArgumentError(
+                f"shap_values_output='probability': {self._model.short_name} is a regression, which has no "
+                "probabilities; leave it out"
+            )
+        if not hasattr(self._model.estimator, "predict_proba"):
+            raise UnsupportedModelError(
+                f"shap_values_output='probability': {self._model.short_name} gives no class probabilities; leave it out"
+            )
+        return True
+
+    def _pair_engine(self) -> TablesEngine:
+        """Return the engine as one that computes interactions."""
+        if self._carried:
+            raise InvalidArgumentError(
+                f"interactions=True: they are exact for the {self._engine.space} of {self._model.short_name}, and not "
+                "carried over to probabilities; leave out shap_values_output"
+            )
+        if not isinstance(self._engine, TablesEngine):
+            raise UnsupportedModelError(
+                f"interactions=True needs the tree kernel, and {self._model.short_name} is explained by "
+                f"{self._engine.description}; leave it out"
+            )
+        n_features = self._model_schema.n_features
+        size = 8 * self._model.n_outputs * n_features**2
+        if size > _MAX_PAIR_BYTES:
+            raise InvalidArgumentError(
+                f"interactions=True: the matrices of {n_features:,} features take {size:,} bytes, at most "
+                f"{_MAX_PAIR_BYTES:,}; leave it out, or train on fewer features"
+            )
+        return self._engine
 
     def _make_engine(self, package: str, feature_perturbation: str) -> TreeEngine:
         if feature_perturbation == "tree_path_dependent":
@@ -112,10 +177,35 @@ class TreeExplainer(Explainer):
 
     @cached_property
     def _output_space(self) -> str:
-        return self._engine.space
+        return PROBABILITY if self._carried else self._engine.space
 
     def _answers(self, rows: Any) -> NDArray[np.float64]:
-        return self._engine.answers(rows)
+        return self._model.answer(rows, PROBABILITY) if self._carried else self._engine.answers(rows)
 
     def _attribute(self, rows: Any) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
-        return self._engine.contributions(rows)
+        values, base_values = self._engine.contributions(rows)
+        if not self._carried:
+            return values, base_values
+        from explanation_client.treeshap.probability import to_predictions
+
+        if self._link is None:
+            self._link = self._find_link(rows)
+        link, scale = self._link
+        return to_predictions(
+            np.asarray(values, np.float64), np.asarray(base_values, np.float64), link=link, scale=scale
+        )
+
+    def _interactions(self, rows: Any) -> Iterable[NDArray[np.floating[Any]]]:
+        return () if self._pairs is None else self._pairs.interactions(rows)
+
+    def _find_link(self, rows: Any) -> tuple[Any, float]:
+        """Return how the model makes probabilities of its margins, from some rows."""
+        positions = sample_positions(rows.shape[0])
+        sample = rows.iloc[positions] if hasattr(rows, "iloc") else rows[positions]
+        found = find_link(self._engine.answers(sample), self._model.answer(sample, PROBABILITY))
+        if found is None:
+            raise CannotExplainError(
+                f"shap_values_output='probability': the probabilities of {self._model.short_name} are neither the "
+                "logistic function nor the softmax of its margins; leave it out"
+            )
+        return found

@@ -86,8 +86,8 @@ def open_explanation(
 ) -> Explanation:
     """Return the explanation of a manifest; what is large is read on first use.
 
-    Global and per-class importances are read now. Local importances and the explained rows stay in the store until
-    they are used, and of the local ones only the shards that an answer needs are fetched.
+    Global and per-class importances are read now. Local importances, interactions and the explained rows stay in the
+    store until they are used, and of the local ones only the shards that an answer needs are fetched.
 
     Parameters
     ----------

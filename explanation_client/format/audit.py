@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from explanation_client.display import shown
 from explanation_client.errors import InvalidManifestError
 
 T = TypeVar("T")
 
 _SHOWN = 40
+_FIRST_YEAR = 1970
 
 
 class Audit:
@@ -59,7 +61,7 @@ class Audit:
             value = float(value)
         if isinstance(value, kind) and not (kind is not bool and isinstance(value, bool)):
             return value
-        self.note(where, f"is {shown(value)}, expected {_KINDS[kind]}")
+        self.note(where, f"is {_shown(value)}, expected {_KINDS[kind]}")
         return None
 
     def natural(
@@ -75,7 +77,7 @@ class Audit:
         """Return a string that is one of the choices."""
         text = self.field(document, key, str, where, optional=optional)
         if text is not None and text not in choices:
-            self.note(f"{where}.{key}", f"is {shown(text)}, expected one of {', '.join(choices)}")
+            self.note(f"{where}.{key}", f"is {_shown(text)}, expected one of {', '.join(choices)}")
             return None
         return text
 
@@ -111,21 +113,28 @@ class Audit:
         return found[0], found[1]
 
     def time(self, document: dict[str, Any], key: str, where: str, *, optional: bool = False) -> datetime | None:
-        """Return a time in ISO 8601."""
+        """Return a time in ISO 8601 that says its offset, from 1970 to 9999, in UTC."""
         text = self.field(document, key, str, where, optional=optional)
         if text is None:
             return None
         try:
-            return datetime.fromisoformat(text)
-        except ValueError:
-            self.note(f"{where}.{key}", f"is {shown(text)}, expected a time in ISO 8601")
-            return None
+            time = datetime.fromisoformat(text)
+            # Times of other years have no timestamp on every system; those without an offset cannot be sorted.
+            if time.utcoffset() is not None and time.astimezone(UTC).year >= _FIRST_YEAR:
+                return time.astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+        self.note(
+            f"{where}.{key}",
+            f"is {_shown(text)}, expected a time from {_FIRST_YEAR} to 9999 in ISO 8601 with its offset from UTC",
+        )
+        return None
 
     def _at_least(self, number: int, where: str, least: int) -> int | None:
         # 2**53 is where JSON numbers stop being whole in other readers.
         if least <= number < 2**53:
             return number
-        self.note(where, f"is {shown(number)}, expected a whole number from {least} to 2**53")
+        self.note(where, f"is {_shown(number)}, expected a whole number from {least} to 2**53")
         return None
 
 
@@ -145,14 +154,12 @@ def load_json(data: bytes, *, what: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise InvalidManifestError(f"{what} is no JSON document: {str(error)[:200]}") from error
     if not isinstance(document, dict):
-        raise InvalidManifestError(f"{what} is {shown(document)}, expected a JSON object")
+        raise InvalidManifestError(f"{what} is {_shown(document)}, expected a JSON object")
     return document
 
 
-def shown(value: object) -> str:
-    """Return a value in short, for messages."""
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+def _shown(value: object) -> str:
+    return shown(repr(value), length=80)
 
 
 _KINDS: dict[type, str] = {
@@ -168,8 +175,11 @@ _KINDS: dict[type, str] = {
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) != len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"key {shown(next(key for key in keys if keys.count(key) > 1))} occurs twice")
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise ValueError(f"key {_shown(key)} occurs twice")
+            seen.add(key)
     return document
 
 

@@ -34,6 +34,12 @@ def check_files(
     else:
         shape = (len(info.outputs), per_class.kept)
         _check_one("per-class", of("per-class"), shape, per_class.dtype, audit)
+    pairs = parts.interactions
+    if pairs is None:
+        _check_none("interactions", of("interactions"), audit)
+    else:
+        matrices = (len(info.outputs), pairs.kept, pairs.kept)
+        _check_one("interactions", of("interactions"), matrices, pairs.dtype, audit)
     _check_local(info, parts.local, of("local"), of("top"), audit)
     _check_data(info, data, of("data"), of("labels"), audit)
 
@@ -48,8 +54,9 @@ def _check_parts(info: ExplanationInfo, parts: Parts, audit: Audit) -> None:
         ("global", parts.global_, 1),
         ("per_class", parts.per_class, len(info.outputs)),
         ("local", parts.local, None),
+        ("interactions", parts.interactions, None),
     )
-    if all(part is None for _, part, _ in named):
+    if all(part is None for _, part, _ in named[:3]):
         audit.note("parts", "there are neither global, per-class nor local importances")
     for name, part, n_totals in named:
         if part is None:

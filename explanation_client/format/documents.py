@@ -82,6 +82,7 @@ PartsDocument = TypedDict(
         "global": NotRequired[PartDocument],
         "per_class": NotRequired[PartDocument],
         "local": NotRequired[PartDocument],
+        "interactions": NotRequired[PartDocument],
     },
 )
 

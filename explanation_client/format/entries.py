@@ -27,7 +27,7 @@ class FileEntry:
     name : str
         Name in the explanation's folder; empty until the file has been written under one.
     role : str
-        What the file holds: ``"features"``, ``"per-class"``, ``"local"``, ``"top"``, ``"view"`` and so on.
+        What the file holds: ``"features"``, ``"per-class"``, ``"local"``, ``"interactions"`` and so on.
     size : int
         Bytes.
     sha256 : str

@@ -58,11 +58,12 @@ class PartLayout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """How each granularity is stored; None where the explanation has none."""
+    """How each granularity, and the interactions of pairs, are stored; None where the explanation has none."""
 
     global_: PartLayout | None = None
     per_class: PartLayout | None = None
     local: PartLayout | None = None
+    interactions: PartLayout | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +107,13 @@ def part_layouts(explanation: Explanation, *, mirrored: bool) -> Parts:
         global_=_part(explanation.global_importances),
         per_class=_part(explanation.per_class_importances),
         local=_part(explanation.local_importances, local=True, mirror=mirrored),
+        interactions=None
+        if explanation.interactions is None
+        else PartLayout(
+            dtype=str(explanation.interactions.dtype),
+            kept=explanation.interactions.shape[2],
+            ranked=explanation.interactions.is_ranked,
+        ),
     )
 
 

@@ -56,7 +56,7 @@ class Manifest:
         As it was uploaded, with ``parts`` and ``top_features``.
     files : tuple of FileEntry
     parts : Parts
-        How the global, per-class and local importances are stored.
+        How the global, per-class and local importances, and the interactions, are stored.
     base_values : BaseValues, optional
     data : DataLayout, optional
         What is stored of the explained rows.
@@ -267,6 +267,7 @@ def _document(manifest: Manifest) -> ManifestDocument:
                 ("global", manifest.parts.global_),
                 ("per_class", manifest.parts.per_class),
                 ("local", manifest.parts.local),
+                ("interactions", manifest.parts.interactions),
             )
             if part is not None
         },
@@ -335,6 +336,7 @@ def _part_names(parts: Parts, *, has_data: bool) -> tuple[str, ...]:
         ("global", parts.global_ is not None),
         ("per_class", parts.per_class is not None),
         ("local", parts.local is not None),
+        ("interactions", parts.interactions is not None),
         ("data", has_data),
     )
     return tuple(name for name, there in present if there)

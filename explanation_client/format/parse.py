@@ -76,7 +76,9 @@ def parse_parts(document: dict[str, Any], audit: Audit) -> Parts:
         found = audit.field(document, key, dict, "parts", optional=True)
         return None if found is None else _parse_part(found, f"parts.{key}", audit)
 
-    return Parts(global_=part("global"), per_class=part("per_class"), local=part("local"))
+    return Parts(
+        global_=part("global"), per_class=part("per_class"), local=part("local"), interactions=part("interactions")
+    )
 
 
 def _parse_part(document: dict[str, Any], where: str, audit: Audit) -> PartLayout | None:

@@ -21,6 +21,9 @@ MAX_TAG = 2_000
 _MAX_COMMENT = 500
 _MAX_TEXT = 120
 _MAX_TOP_NAME = 60
+# The format has five parts with names of at most 12 characters; a manifest may name more.
+_MAX_PARTS = 8
+_MAX_PART_NAME = 16
 _MAX_OUTPUTS = 100_000
 _TAG_VERSION = 1
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -38,7 +41,7 @@ def summary_tag(manifest: Manifest, manifest_file_name: str) -> str:
         "manifest": manifest_file_name,
         "created": info.created_at.isoformat(),
         "uploaded": None if info.uploaded_at is None else info.uploaded_at.isoformat(),
-        "method": _cut(info.method, _MAX_TEXT),
+        "method": _cut(info.method, _MAX_TEXT, written=_MAX_TEXT),
         "task": info.task,
         "space": info.feature_space,
         "features": info.n_features,
@@ -46,11 +49,11 @@ def summary_tag(manifest: Manifest, manifest_file_name: str) -> str:
         "n_outputs": len(info.outputs),
         "single_row": info.single_row or None,
         "top_k": info.top_k,
-        "model_type": None if info.model_type is None else _cut(info.model_type, _MAX_TEXT),
-        "model_id": None if info.model_id is None else _cut(info.model_id, _MAX_TEXT),
+        "model_type": None if info.model_type is None else _cut(info.model_type, _MAX_TEXT, written=_MAX_TEXT),
+        "model_id": None if info.model_id is None else _cut(info.model_id, _MAX_TEXT, written=_MAX_TEXT),
         "comment": None if info.comment is None else shorten_comment(info.comment),
-        "parts": list(info.parts),
-        "top": [_cut(name, _MAX_TOP_NAME) for name in info.top_features[:5]],
+        "parts": [_cut(part, _MAX_PART_NAME, written=_MAX_PART_NAME) for part in info.parts[:_MAX_PARTS]],
+        "top": [_cut(name, _MAX_TOP_NAME, written=2 * _MAX_TOP_NAME) for name in info.top_features[:5]],
         "outputs": list(info.outputs),
     }
     document = {key: value for key, value in found.items() if value is not None}
@@ -64,7 +67,7 @@ def summary_tag(manifest: Manifest, manifest_file_name: str) -> str:
 def parse_summary_tag(explanation_id: str, text: str) -> tuple[ExplanationInfo, str]:
     """Return what a tag says of an explanation, and the name of its manifest.
 
-    Where the tag had no room for the names of the outputs they are empty strings; the manifest has them.
+    Where the tag had no room for the names of the outputs they are ``"#0"``, ``"#1"`` …; the manifest has them.
 
     Raises
     ------
@@ -101,7 +104,7 @@ def parse_summary_tag(explanation_id: str, text: str) -> tuple[ExplanationInfo, 
     if outputs is not None and n_outputs is not None and len(outputs) != n_outputs:
         audit.note("tag.outputs", f"has {len(outputs)} names for {n_outputs} outputs")
     audit.finish()
-    names = outputs if outputs is not None else ("",) * cast(int, n_outputs)
+    names = outputs if outputs is not None else tuple(f"#{i}" for i in range(cast(int, n_outputs)))
     try:
         return ExplanationInfo(id=explanation_id, outputs=names, **values), cast(str, manifest)
     except InvalidExplanationError as error:
@@ -121,14 +124,15 @@ def shorten_comment(comment: str) -> str:
     if len(comment) <= _MAX_COMMENT and len(_dump(comment)) <= 2 * _MAX_COMMENT:
         return comment
     digest = hashlib.sha256(comment.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return f"{_cut(comment, _MAX_COMMENT)}… sha256:{digest}"
+    return f"{_cut(comment, _MAX_COMMENT, written=2 * _MAX_COMMENT - 2)}… sha256:{digest}"
 
 
-def _cut(text: str, most: int) -> str:
-    """Return the first characters of a text, no more than ``most``, nor than ``2 * most`` once written as JSON."""
+def _cut(text: str, most: int, *, written: int) -> str:
+    """Return the first characters of a text: at most ``most``, and ``written`` with the escapes of JSON."""
     cut = text[:most]
-    while len(_dump(cut)) > 2 * most:
-        cut = cut[: len(cut) - 1 - (len(_dump(cut)) - 2 * most) // 12]
+    while (over := len(_dump(cut)) - 2 - written) > 0:
+        # No character is written as more than six.
+        cut = cut[: len(cut) - 1 - over // 12]
     return cut
 
 

@@ -18,6 +18,7 @@ import pytest
 from explanation_client.errors import CorruptFileError
 from explanation_client.format.v1.pages import uncompressed_bytes
 from explanation_client.format.v1.thrift import BadStructError
+from explanation_client.interactions import Interactions
 from tests.golden.bundle import Bundle, forged, store
 from tests.strategies import explanation_of
 
@@ -132,6 +133,54 @@ def test_a_ranked_position_outside_the_features_is_refused() -> None:
         forged(cut, "per-class", per_class).open()
 
 
+PAIRS: dict[str, tuple[Callable[[], bytes], str]] = {
+    "no Parquet": (lambda: b"x" * 100, "no Parquet file"),
+    "too few rows": (lambda: parquet(pairs_table().slice(1)), "has 2 rows"),
+    "a column too many": (lambda: parquet(pairs_table(x=[0.0] * 3)), "has 5 columns"),
+    "another type": (lambda: parquet(pairs_table(f1=pa.array([1, 2, 3], pa.float32()))), "of type float"),
+    "missing values": (lambda: parquet(pairs_table(f1=[2.0, None, 5.0])), "1 missing values"),
+    "NaN": (lambda: parquet(pairs_table(f1=[2.0, np.nan, 5.0])), "not finite"),
+    "a matrix that is not symmetric": (lambda: parquet(pairs_table(f1=[9.0, 4.0, 5.0])), "not symmetric"),
+    "a negative mean of magnitudes": (lambda: parquet(pairs_table(f1=[2.0, -4.0, 5.0])), "absolute values, got -4.0"),
+    "a position outside": (lambda: parquet(pairs_table(position=positions(2, 1, 3))), "outside 0 to 2"),
+    "a negative position": (lambda: parquet(pairs_table(position=positions(2, 1, -1))), "outside 0 to 2"),
+    "a position twice": (
+        lambda: parquet(pairs_table(position=positions(2, 1, 1)).rename_columns(["position", "f2", "f1", "f1"])),
+        "twice",
+    ),
+    "rows in another order than columns": (lambda: parquet(pairs_table(position=positions(1, 2, 0))), "same features"),
+    "columns of no feature": (
+        lambda: parquet(pairs_table().rename_columns(["position", "f2", "f\u0661", "f" + "9" * 5_000])),
+        "same features",
+    ),
+}
+
+
+def positions(*numbers: int) -> pa.Array:
+    return pa.array(numbers, pa.int32())
+
+
+def pairs_table(**columns: Any) -> pa.Table:
+    """Return the table of the ``interactions`` file of three features in the ranking c, b, a, with some changed."""
+    made = {"position": positions(2, 1, 0), "f2": [1.0, 2.0, 3.0], "f1": [2.0, 4.0, 5.0], "f0": [3.0, 5.0, 6.0]}
+    return pa.table({**made, **columns})
+
+
+@pytest.fixture(scope="module")
+def with_pairs() -> Bundle:
+    pairs = Interactions(np.array([[[6.0, 5.0, 3.0], [5.0, 4.0, 2.0], [3.0, 2.0, 1.0]]]))
+    return store(explanation_of(np.arange(1.0, 13.0).reshape(1, 4, 3), features=FEATURES, interactions=pairs))
+
+
+@pytest.mark.parametrize("case", PAIRS)
+def test_a_hostile_interactions_file_is_refused(case: str, with_pairs: Bundle) -> None:
+    make, problem = PAIRS[case]
+    assert forged(with_pairs, "interactions", lambda _: parquet(pairs_table())).open() == with_pairs.open()
+    opened = forged(with_pairs, "interactions", lambda _: make()).open()
+    with pytest.raises(CorruptFileError, match=problem):
+        opened.load()
+
+
 # --- Bombs -------------------------------------------------------------------------------------------------------
 
 
@@ -170,7 +219,7 @@ def test_the_pages_of_honest_files_are_counted_exactly() -> None:
     data = parquet(pa.table({"a": np.arange(50_000.0)}), compression="zstd", data_page_size=1000, use_dictionary=False)
     chunk = pq.read_metadata(pa.BufferReader(data)).row_group(0).column(0)
     start = chunk.data_page_offset
-    pages = uncompressed_bytes(data, start, start + chunk.total_compressed_size)
+    pages = uncompressed_bytes(data, start, start + chunk.total_compressed_size, max_pages=1_000)
     # What the file says of the chunk counts the headers too, some 30 bytes for each page.
     assert 400_000 <= pages < chunk.total_uncompressed_size <= pages * 1.1
 
@@ -180,7 +229,7 @@ def test_the_pages_of_honest_files_are_counted_exactly() -> None:
 )
 def test_what_is_no_page_header_is_refused(data: bytes) -> None:
     with pytest.raises(BadStructError):
-        uncompressed_bytes(data, 0, max(1, len(data)))
+        uncompressed_bytes(data, 0, max(1, len(data)), max_pages=100)
 
 
 def test_a_small_file_cannot_become_a_large_answer() -> None:
@@ -269,8 +318,9 @@ def test_no_damage_crashes_hangs_or_takes_gigabytes() -> None:
         assert done.returncode == 0, f"seed {seed}: {done.stderr[-3000:]}"
 
 
-def test_a_file_of_ten_thousand_row_groups_is_refused() -> None:
+@pytest.mark.parametrize(("rows", "problem"), [(1, "a footer of [0-9,]+ bytes .*, at most"), (90, "112 row groups")])
+def test_a_file_of_far_too_many_row_groups_is_refused(rows: int, problem: str) -> None:
     one = store(explanation_of(np.zeros((1, 10_000, 1)), features=("a",)))
-    data = parquet(pa.table({"a": np.zeros(10_000)}), row_group_size=1)
-    with pytest.raises(CorruptFileError, match="10000 row groups"):
+    data = parquet(pa.table({"a": np.zeros(10_000)}), row_group_size=rows)
+    with pytest.raises(CorruptFileError, match=problem):
         forged(one, "local", lambda _: data).open().load()

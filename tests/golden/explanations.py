@@ -11,6 +11,7 @@ from explanation_client.dataset import EvaluationData
 from explanation_client.explanation import Explanation
 from explanation_client.importances import Importances
 from explanation_client.info import ExplanationInfo
+from explanation_client.interactions import Interactions
 
 
 def numbers(*shape: int, dtype: str, seed: int) -> np.ndarray:
@@ -115,10 +116,22 @@ def with_data() -> Explanation:
     )
 
 
+def interactions() -> Explanation:
+    """Return two outputs with global importances and interactions of pairs, as where local ones were not kept."""
+    half = np.abs(numbers(2, 5, 5, dtype="f8", seed=12))
+    return Explanation(
+        info=info(6, ("no", "yes"), 5, 3),
+        features=tuple("pqrst"),
+        global_importances=Importances(np.abs(numbers(5, dtype="f8", seed=13))),
+        interactions=Interactions(half + half.swapaxes(1, 2)),
+    )
+
+
 GOLDEN: dict[str, Callable[[], Explanation]] = {
     "regression": regression,
     "binary": binary,
     "multiclass-cut": multiclass_cut,
     "wide": wide,
     "with-data": with_data,
+    "interactions": interactions,
 }

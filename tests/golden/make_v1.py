@@ -1,6 +1,7 @@
 """Writes the golden files of version 1. They were written once; running it again would defeat their purpose.
 
-``python -m tests.golden.make_v1 FOLDER`` writes a folder for each explanation of ``tests/golden/explanations.py``.
+``python -m tests.golden.make_v1 FOLDER [NAME...]`` writes a folder for each explanation of
+``tests/golden/explanations.py``, or for those of these names.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from tests.golden.bundle import store
 from tests.golden.explanations import GOLDEN
 
 
-def main(target: Path) -> None:
-    for name, make in GOLDEN.items():
+def main(target: Path, *names: str) -> None:
+    for name in names or GOLDEN:
+        make = GOLDEN[name]
         # Blocks that a thousand columns would need otherwise; a reader takes any.
         with mock.patch.object(encode, "MAX_BLOCK", 16):
             shard_bytes = 3 * 16 * 4 if name == "wide" else 1 << 20
@@ -27,4 +29,4 @@ def main(target: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -41,7 +41,7 @@ def test_every_file_of_a_golden_folder_is_in_its_manifest(name: str) -> None:
 def test_the_golden_files_hold_every_kind_of_file() -> None:
     roles = {entry.role for name in GOLDEN for entry in golden(name).manifest.files}
     assert roles == {
-        *("features", "per-class", "local", "top", "data", "labels"),
+        *("features", "per-class", "local", "top", "interactions", "data", "labels"),
         *("view", "aggregates", "view-data", "view-labels"),
     }
     assert golden("binary").manifest.of_role("local")[0].outputs == (1, 2)

@@ -20,7 +20,7 @@ from explanation_client.errors import CorruptFileError, StoredDataError
 from explanation_client.explanation import Explanation
 from explanation_client.format import Limits, check_file, manifest_name, open_explanation, parse_manifest
 from tests.golden.bundle import Bundle, store, with_file
-from tests.strategies import explanation_of
+from tests.strategies import explanation_of, symmetric
 
 LONG = bool(os.environ.get("EXPLANATION_CLIENT_LONG"))
 LIMITS = Limits(max_bytes=64 << 20)
@@ -38,7 +38,8 @@ def explained() -> Explanation:
         predicted_proba=rng.random((6, 3)),
         true=np.array(list("nnyyny"), object),
     )
-    return replace(explanation_of(values), data=rows)
+    pairs = symmetric(rng.standard_normal((3, 12, 12)).astype("f4"))
+    return replace(explanation_of(values, interactions=pairs), data=rows)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,7 @@
-"""The files of version 1 to an explanation: small parts now, local importances and explained rows on first use."""
+"""The files of version 1 to an explanation: small parts now, the others on first use.
+
+Those are local importances, interactions and explained rows.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from explanation_client.explanation import Explanation
 from explanation_client.format.entries import Buffer, FileEntry, Limits
 from explanation_client.format.layout import DataLayout
 from explanation_client.format.v1.data import StoredData
+from explanation_client.format.v1.interactions import open_interactions
 from explanation_client.format.v1.local import LocalReader, MapFiles
 from explanation_client.format.v1.parquet import ParquetReader, decoding, numbers, strings
 from explanation_client.format.v1.schema import Schema, column_type, features_schema, per_class_schema
@@ -50,6 +54,7 @@ def open_explanation(
             fetch=fetch, limits=bounds, map_files=map_files,
         )  # fmt: skip
         local = LazyImportances(reader)
+    pairs = parts.interactions
     base = manifest.base_values
     try:
         return Explanation(
@@ -60,6 +65,7 @@ def open_explanation(
             local_importances=local,
             base_values=None if base is None else np.array(base.values, base.dtype),
             data=None if manifest.data is None else _open_data(manifest, manifest.data, fetch, bounds),
+            interactions=None if pairs is None else open_interactions(manifest, pairs, fetch, bounds),
         )
     except InvalidExplanationError as error:
         raise InvalidManifestError(f"the parts of explanation {manifest.id} do not fit together: {error}") from error

@@ -14,6 +14,7 @@ from explanation_client.explanation import Explanation
 from explanation_client.format.entries import EncodedFile, Range, make_entry
 from explanation_client.format.layout import TOP_RANKS
 from explanation_client.format.v1 import data as data_files
+from explanation_client.format.v1 import interactions as interaction_files
 from explanation_client.format.v1 import view as view_files
 from explanation_client.format.v1.parquet import choose_compression, mostly_repeats, write
 from explanation_client.format.v1.schema import index_type, ranked_names
@@ -72,6 +73,9 @@ def plan(
     if include_view and explanation.local_importances is not None:
         local = explanation.local_importances.load()
         jobs += view_files.jobs(local, order, data=stored_data)
+    if explanation.interactions is not None:
+        pairs = explanation.interactions.load()
+        jobs.append(partial(interaction_files.encode, pairs, explanation.features, order))
     if explanation.per_class_importances is not None:
         jobs.append(partial(_per_class, explanation.per_class_importances.load(), explanation.features, order))
     jobs.append(partial(_features, explanation, order))

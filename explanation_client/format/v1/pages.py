@@ -6,6 +6,7 @@ decoder but the headers of its pages, so that these are read, and added up.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +18,33 @@ from explanation_client.format.v1.thrift import BadStructError, Fields, read_str
 UNCOMPRESSED, SNAPPY, ZSTD = 0, 1, 6
 _CODECS = (UNCOMPRESSED, SNAPPY, ZSTD)
 
-_MAX_FOOTER = 64 << 20
 # Row groups have at least this many rows, except a few.
 _LEAST_GROUP = 128
 _SPARE_GROUPS = 16
-# Texts of one column and row group.
-MAX_TEXT = 1 << 30
+# Of a column in a row group a footer has some 50 to 120 bytes and 25 to 45 values, more with long statistics; besides
+# come the schema and what a writer notes of itself.
+_MAX_FOOTER, _CHUNK_BYTES, _SPARE_BYTES = 64 << 20, 1 << 10, 1 << 16
+_MAX_VALUES, _CHUNK_VALUES, _SPARE_VALUES = 4 << 20, 64, 1 << 10
+# The header of a page has some 15 values, and texts only in its statistics.
+_MAX_HEADER = 1 << 16
+_HEADER_VALUES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnBounds:
+    """What one column may take.
+
+    Parameters
+    ----------
+    name : int
+        Bytes of its name, which a footer repeats for each row group.
+    text : int, optional
+        Bytes of all its texts; None for numbers, whose size follows from the rows.
+
+    """
+
+    name: int
+    text: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +54,7 @@ class Layout:
     group_rows: tuple[int, ...]
 
 
-def check_layout(data: Buffer, *, rows: int, texts: list[bool], name: str) -> Layout:
+def check_layout(data: Buffer, *, rows: int, columns: Sequence[ColumnBounds], max_text: int, name: str) -> Layout:
     """Return the layout of a file after holding its footer and pages against what they must be.
 
     Parameters
@@ -41,8 +63,10 @@ def check_layout(data: Buffer, *, rows: int, texts: list[bool], name: str) -> La
         The file.
     rows : int
         Rows that it must have.
-    texts : list of bool
-        For each column whether it holds texts, whose size is not known beforehand.
+    columns : sequence of ColumnBounds
+        The columns that it must have.
+    max_text : int
+        Bytes of the texts of all columns together.
     name : str
         Name of the file, for messages.
 
@@ -53,39 +77,47 @@ def check_layout(data: Buffer, *, rows: int, texts: list[bool], name: str) -> La
 
     """
     try:
-        footer = _footer(data)
+        footer = _footer(data, rows, columns)
         groups = [_struct(group) for group in _list(footer, 4)]
         sizes = tuple(_number(group, 3) for group in groups)
-        if len(groups) > _SPARE_GROUPS + rows // _LEAST_GROUP:
+        if len(groups) > _most_groups(rows):
             raise BadStructError(f"has {len(groups)} row groups for {rows} rows")
         if any(size < 1 for size in sizes) or sum(sizes) != rows or _number(footer, 3) != rows:
             raise BadStructError(f"has {_number(footer, 3)} rows, the manifest says {rows}")
+        texts = _Texts(columns, rows, max_text)
         for group, size in zip(groups, sizes, strict=True):
             chunks = _list(group, 1)
-            if len(chunks) != len(texts):
-                raise BadStructError(f"has {len(chunks)} columns, the manifest says {len(texts)}")
+            if len(chunks) != len(columns):
+                raise BadStructError(f"has {len(chunks)} columns, the manifest says {len(columns)}")
             for position, chunk in enumerate(chunks):
-                _check_chunk(data, _struct(chunk), size, texts[position], position)
+                is_text = columns[position].text is not None
+                found = _check_chunk(data, _struct(chunk), size, position, is_text=is_text)
+                if is_text:
+                    texts.spend(position, found)
     except BadStructError as error:
         raise CorruptFileError(f"{name}: is no Parquet file of this format: {error}") from error
     return Layout(sizes)
 
 
-def uncompressed_bytes(data: Buffer, first: int, end: int) -> int:
+def uncompressed_bytes(data: Buffer, first: int, end: int, *, max_pages: int) -> int:
     """Return how many bytes the pages between two places of a file say that they decompress to.
 
     Raises
     ------
     BadStructError
-        There is something else than pages.
+        There is something else than pages, or more of them than ``max_pages``.
 
     """
     view = memoryview(data).cast("B")
     if not 0 <= first <= end <= len(view):
         raise BadStructError(f"has pages from byte {first} to {end} of {len(view)}")
-    total, at = 0, first
+    total, at, pages = 0, first, 0
     while at < end:
-        header, at = read_struct(view, at)
+        pages += 1
+        if pages > max_pages:
+            raise BadStructError(f"has more than {max_pages:,} pages from byte {first} to {end}")
+        header, length = read_struct(view[at : at + _MAX_HEADER], 0, max_values=_HEADER_VALUES)
+        at += length
         size, packed = _number(header, 2), _number(header, 3)
         if size < 0 or packed < 0 or at + packed > end:
             raise BadStructError(f"has a page at byte {at} of {size} and {packed} bytes")
@@ -94,16 +126,28 @@ def uncompressed_bytes(data: Buffer, first: int, end: int) -> int:
     return total
 
 
-def _footer(data: Buffer) -> Fields:
+def _most_groups(rows: int) -> int:
+    return _SPARE_GROUPS + rows // _LEAST_GROUP
+
+
+def _footer(data: Buffer, rows: int, columns: Sequence[ColumnBounds]) -> Fields:
+    """Return the footer, of which neither the bytes nor the values may be more than the columns can need."""
     size = len(data)
+    # The schema names each column once, and each row group again.
+    times = _most_groups(rows) + 1
+    most = min(_MAX_FOOTER, _SPARE_BYTES + times * sum(_CHUNK_BYTES + column.name for column in columns))
     length = int.from_bytes(data[size - 8 : size - 4], "little") if size >= 12 else 0
-    if size < 12 or bytes(data[size - 4 :]) != b"PAR1" or not 0 < length <= min(size - 12, _MAX_FOOTER):
-        raise BadStructError(f"has a footer of {length:,} bytes in a file of {size:,}")
-    return read_struct(bytes(data[size - 8 - length : size - 8]), 0)[0]
+    if size < 12 or bytes(data[size - 4 :]) != b"PAR1" or not 0 < length <= min(size - 12, most):
+        raise BadStructError(
+            f"has a footer of {length:,} bytes in a file of {size:,}, at most {most:,} for {rows:,} rows and "
+            f"{len(columns):,} columns"
+        )
+    values = min(_MAX_VALUES, _SPARE_VALUES + times * _CHUNK_VALUES * len(columns))
+    return read_struct(bytes(data[size - 8 - length : size - 8]), 0, max_values=values)[0]
 
 
-def _check_chunk(data: Buffer, chunk: Fields, rows: int, is_text: bool, position: int) -> None:
-    """Hold one column of a row group against what it must be."""
+def _check_chunk(data: Buffer, chunk: Fields, rows: int, position: int, *, is_text: bool) -> int:
+    """Return the bytes of one column of a row group, decompressed, after holding it against what it must be."""
     if chunk.get(1) is not None or 8 in chunk or 9 in chunk:
         raise BadStructError(f"column {position} lies in another file, or is encrypted")
     meta = _struct(chunk.get(3))
@@ -114,16 +158,43 @@ def _check_chunk(data: Buffer, chunk: Fields, rows: int, is_text: bool, position
         )
     if _number(meta, 5) != rows:
         raise BadStructError(f"column {position} has {_number(meta, 5)} values in a group of {rows} rows")
-    if codec == UNCOMPRESSED:
-        return
+    if codec == UNCOMPRESSED and not is_text:
+        return 0
     first = _number(meta, 9)
     dictionary = meta.get(11)
     if isinstance(dictionary, int) and 0 < dictionary < first:
         first = dictionary
-    found = uncompressed_bytes(data, first, first + _number(meta, 7))
-    allowed = MAX_TEXT if is_text else 18 * rows + (1 << 20)
-    if found > allowed:
+    # Each page holds a row at least, but one the dictionary, and an empty one may end them.
+    found = uncompressed_bytes(data, first, first + _number(meta, 7), max_pages=rows + 2)
+    if not is_text and found > _spare(rows):
         raise BadStructError(f"column {position} decompresses to {found:,} bytes for {rows:,} rows")
+    return found
+
+
+class _Texts:
+    """Counts the bytes of texts against what each column may have, and all together."""
+
+    def __init__(self, columns: Sequence[ColumnBounds], rows: int, most: int) -> None:
+        spare = _spare(rows)
+        texts = [column.text for column in columns if column.text is not None]
+        self._rows = rows
+        self._columns = [0 if column.text is None else min(column.text, most) + spare for column in columns]
+        self._all = most + spare * len(texts)
+
+    def spend(self, position: int, found: int) -> None:
+        """Count one column of a row group."""
+        self._columns[position] -= found
+        self._all -= found
+        if self._columns[position] < 0 or self._all < 0:
+            raise BadStructError(
+                f"column {position} decompresses to {found:,} bytes in one row group, too many for texts of "
+                f"{self._rows:,} rows"
+            )
+
+
+def _spare(rows: int) -> int:
+    """Return what pages may take besides texts: numbers or places in a dictionary, and which are null."""
+    return 18 * rows + (1 << 20)
 
 
 def _number(fields: Fields, number: int) -> int:

@@ -16,9 +16,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from explanation_client.errors import CorruptFileError, StoredDataError
-from explanation_client.format.entries import Buffer
-from explanation_client.format.v1.pages import check_layout
+from explanation_client.format.entries import Buffer, Limits
+from explanation_client.format.v1.pages import ColumnBounds, check_layout
 from explanation_client.format.v1.schema import Schema
+from explanation_client.info import MAX_NAME_BYTES
 
 ROWS_PER_GROUP = 32_768
 
@@ -28,6 +29,10 @@ _WORTHWHILE = 0.8
 _FEW_DISTINCT = 0.3
 _SAMPLE_ROWS = 1024
 _SAMPLE_COLUMNS = 16
+
+# The column of the ``features`` file whose texts are names; before each stands its length.
+_NAMES = "feature"
+_LONGEST_NAME = MAX_NAME_BYTES + 4
 
 
 def write(
@@ -86,21 +91,25 @@ class ParquetReader:
         Number of rows there must be.
     name : str
         Name of the file, for messages.
+    limits : Limits, optional
+        Texts, which may take four times the bytes in memory that they take in a file, are kept below ``max_bytes``.
 
     Raises
     ------
     CorruptFileError
-        The bytes are not such a file.
+        The bytes are not such a file, or hold more text than that.
 
     """
 
     __slots__ = ("_file", "_kinds", "_name", "_starts", "names")
 
-    def __init__(self, data: Buffer, schema: Schema, rows: int, *, name: str) -> None:
+    def __init__(self, data: Buffer, schema: Schema, rows: int, *, name: str, limits: Limits | None = None) -> None:
         self._name = name
         texts = [i for i, (_, kind) in enumerate(schema) if pa.types.is_string(kind)]
         with decoding(name):
-            layout = check_layout(data, rows=rows, texts=[pa.types.is_string(kind) for _, kind in schema], name=name)
+            most = (limits or Limits()).max_bytes // 4
+            bounds = [_bounds(column, kind, rows, most) for column, kind in schema]
+            layout = check_layout(data, rows=rows, columns=bounds, max_text=most, name=name)
             source = pa.BufferReader(pa.py_buffer(data))
             metadata = pq.read_metadata(source)
             found = metadata.schema.to_arrow_schema()
@@ -152,6 +161,13 @@ class ParquetReader:
                 raise bad(f"column {position} is named {field.name[:80]!r}, expected {name[:80]!r}")
             if field.type != kind:
                 raise bad(f"column {position} ({field.name[:80]!r}) is of type {field.type}, expected {kind}")
+
+
+def _bounds(column: str | None, kind: pa.DataType, rows: int, max_text: int) -> ColumnBounds:
+    name = MAX_NAME_BYTES if column is None else len(column.encode())
+    if not pa.types.is_string(kind):
+        return ColumnBounds(name)
+    return ColumnBounds(name, rows * _LONGEST_NAME if column == _NAMES else max_text)
 
 
 def numbers(column: pa.Array, *, name: str) -> NDArray[Any]:

@@ -46,6 +46,11 @@ def per_class_schema(n_outputs: int, dtype: str, *, ranked: bool) -> Schema:
     return schema
 
 
+def interactions_schema(kept: int, dtype: str) -> Schema:
+    """Return the columns of the ``interactions`` file; the others are named ``f<position>``."""
+    return [("position", pa.int32()), *[(None, float_type(dtype))] * kept]
+
+
 def dense_schema(names: Sequence[str], dtype: str) -> Schema:
     """Return the columns of a ``local`` file of all features."""
     kind = float_type(dtype)

@@ -14,7 +14,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from scipy.sparse import coo_array, csr_matrix
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 from explanation_client.errors import (
     InvalidArgumentError,
@@ -22,7 +26,7 @@ from explanation_client.errors import (
     PartMissingError,
     UnsupportedModelError,
 )
-from explanation_client.explainers import Explainer, KernelExplainer, LinearExplainer
+from explanation_client.explainers import Explainer, KernelExplainer, LinearExplainer, TabularExplainer
 from tests.unit.explainers.data import rows, target
 
 X = rows()
@@ -79,26 +83,28 @@ def test_a_local_explanation_says_why_it_has_no_global_part() -> None:
 # --- Inputs -----------------------------------------------------------------------------------------------------
 
 
+TABLES = {
+    "array": X,
+    "objects": X.astype(object),
+    "lists": X.tolist(),
+    "frame": FRAME,
+    "nullable": FRAME.astype("Float64"),
+    "arrow": pa.Table.from_pandas(FRAME),
+    "batch": pa.RecordBatch.from_pandas(FRAME),
+    "columns": np.asfortranarray(X),
+}
+# scikit-learn itself warns of a sparse matrix for a model that was trained on names.
+SPARSE = {"csr": csr_matrix(X), "coo": coo_array(X)}
+
+
 @pytest.mark.parametrize(
-    "given",
+    ("given", "model"),
     [
-        X,
-        X.astype(object),
-        X.tolist(),
-        FRAME,
-        FRAME.astype("Float64"),
-        pa.Table.from_pandas(FRAME),
-        pa.RecordBatch.from_pandas(FRAME),
-        csr_matrix(X),
-        coo_array(X),
-        np.asfortranarray(X),
+        *(pytest.param(table, ON_NAMES, id=f"{name}, on names") for name, table in TABLES.items()),
+        *(pytest.param(table, REGRESSION, id=f"{name}, on positions") for name, table in {**TABLES, **SPARSE}.items()),
     ],
-    ids=["array", "objects", "lists", "frame", "nullable", "arrow", "batch", "csr", "coo", "columns"],
 )
-@pytest.mark.parametrize("model", [REGRESSION, ON_NAMES], ids=["on positions", "on names"])
 def test_every_kind_of_table_gives_the_same_values(given: Any, model: Any) -> None:
-    if model is ON_NAMES and hasattr(given, "tocsr"):
-        pytest.skip("scikit-learn itself warns of a sparse matrix for a model that was trained on names")
     for explainer in (LinearExplainer(model, given), LinearExplainer(model, X)):
         explanation = explainer.explain_global(given)
         np.testing.assert_allclose(explanation.local_importance_values, WANTED, atol=1e-9)
@@ -372,12 +378,12 @@ def test_a_bar_shows_long_work_and_can_be_turned_off(monkeypatch: pytest.MonkeyP
 
     shown = io.StringIO()
     monkeypatch.setattr(sys, "stderr", shown)
-    KernelExplainer(slow, X[:2], show_progress=True).explain_local(X[:6])
+    KernelExplainer(slow, X[:2], show_progress=True).explain_global(X[:6], batch_size=2)
     assert "Explaining (shap_kernel)" in shown.getvalue()
     quiet = io.StringIO()
     monkeypatch.setattr(sys, "stderr", quiet)
-    KernelExplainer(slow, X[:2], show_progress=False).explain_local(X[:6])
-    KernelExplainer(slow, X[:2]).explain_local(X[:6])
+    KernelExplainer(slow, X[:2], show_progress=False).explain_global(X[:6], batch_size=2)
+    KernelExplainer(slow, X[:2]).explain_global(X[:6], batch_size=2)
     assert quiet.getvalue() == ""
 
 
@@ -419,3 +425,11 @@ def test_an_explainer_that_gives_another_shape_is_refused(shape: tuple[int, ...]
 
     with pytest.raises(UnsupportedModelError, match="gave values of shape"):
         Wrong(REGRESSION, X).explain_local(X)
+
+
+@pytest.mark.parametrize(
+    "model", [RandomForestRegressor(), LogisticRegression(), make_pipeline(StandardScaler(), SVC())]
+)
+def test_a_model_that_is_not_fitted_is_said_to_be_so(model: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="is not fitted"):
+        TabularExplainer(model, np.zeros((5, 3)))

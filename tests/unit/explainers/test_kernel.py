@@ -235,12 +235,12 @@ def test_a_large_background_becomes_centroids_and_the_explanation_says_so() -> N
 
     explainer = KernelExplainer(model, many, nclusters=8)
     explanation = explainer.explain_local(many[0])
-    assert explanation.info.notes == ("background: 500 rows as 8 k-means centroids",)
+    assert explanation.info.notes[0] == "background: 500 rows as 8 k-means centroids"
     assert max(called) <= 8 * (2**4 - 2)
     # Weighted centroids keep the mean up to the rounding to values that occur.
     assert explanation.expected_values[0] == pytest.approx(many[:, 0].mean(), abs=0.05)
     kept = KernelExplainer(model, many, nclusters=50).explain_local(many[0])
-    assert kept.info.notes == ("background: 500 rows",)
+    assert kept.info.notes[0] == "background: 500 rows"
     np.testing.assert_allclose(kept.expected_values, many[:, 0].mean())
 
 

@@ -140,3 +140,55 @@ def test_what_is_not_linear_is_refused_with_the_reason() -> None:
         LinearExplainer(LinearRegression().fit(X, X[:, :2]), X)
     with pytest.raises(InvalidArgumentError, match="needs initialization_examples"):
         LinearExplainer(LinearRegression().fit(X, X[:, 0]), None)
+
+
+# --- Coefficients and intercept -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", ["regression", "binary", "multiclass"])
+def test_coefficients_and_intercept_alone_are_explained_as_the_model_they_come_from(task: str) -> None:
+    model = (LinearRegression() if task == "regression" else LogisticRegression()).fit(X, target(X, task))
+    classes = {"regression": None, "binary": ["no", "yes"], "multiclass": None}[task]
+    pair = (model.coef_, model.intercept_)
+    ours = LinearExplainer(pair, X, classes=classes).explain_global(X[:9])
+    theirs = LinearExplainer(model, X).explain_global(X[:9])
+    np.testing.assert_allclose(ours.local_importance_values, theirs.local_importance_values, atol=1e-12)
+    np.testing.assert_allclose(ours.expected_values, theirs.expected_values, atol=1e-12)
+    assert ours.model_task == theirs.model_task
+    assert ours.classes == (("no", "yes") if task == "binary" else theirs.classes)
+    assert ours.info.output_space == ("value" if task == "regression" else "margin")
+    wanted = model.predict(X[:9])
+    np.testing.assert_allclose(
+        ours.eval_y_predicted.astype(float) if classes is None else ours.eval_y_predicted == "yes", wanted
+    )
+
+
+def test_a_pair_works_on_frames_sparse_rows_and_with_a_number_as_intercept() -> None:
+    import pandas as pd
+
+    coefficients = np.array([2.0, 0.0, -1.0, 0.5])
+    explainer = LinearExplainer((coefficients, 3.0), pd.DataFrame(X, columns=list("abcd")))
+    assert explainer.features == tuple("abcd")
+    assert explainer.model[0] is coefficients
+    explanation = explainer.explain_local(pd.DataFrame(X[:3], columns=list("abcd")))
+    np.testing.assert_allclose(explanation.local_importance_values, coefficients * (X[:3] - X.mean(axis=0)))
+    np.testing.assert_allclose(explanation.expected_values, [X.mean(axis=0) @ coefficients + 3.0])
+    sparse = LinearExplainer((coefficients, 3.0), csr_matrix(X)).explain_local(csr_matrix(X[:3]))
+    np.testing.assert_allclose(sparse.local_importance_values, explanation.local_importance_values, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("pair", "how", "message"),
+    [
+        ((np.ones(4), 0.0, 1.0), {}, "a tuple of 3"),
+        ((np.ones((1, 2, 2)), 0.0), {}, r"shape \(1, 2, 2\)"),
+        ((["a"] * 4, 0.0), {}, "are no numbers"),
+        ((np.array([1.0, np.nan, 0.0, 0.0]), 0.0), {}, "not all finite"),
+        ((np.ones((3, 4)), np.ones(2)), {}, "one for each of 3 outputs"),
+        ((np.ones((3, 4)), 0.0), {"model_task": "regression"}, "of 3 targets"),
+        ((np.ones(4), 0.0), {"classes": ["a", "b", "c"]}, "names 3 classes"),
+    ],
+)
+def test_a_pair_that_is_no_linear_model_is_refused(pair: Any, how: Any, message: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=message):
+        LinearExplainer(pair, X, **how)

@@ -151,6 +151,12 @@ def test_what_is_no_transformation_is_refused(wrong: Any) -> None:
         make_feature_map(wrong, read_table(FRAME), allow_all=False)
 
 
+@pytest.mark.parametrize("unfitted", [StandardScaler(), [(["fare"], StandardScaler())]])
+def test_transformations_that_are_not_fitted_are_told(unfitted: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="transformations are not fitted: This StandardScaler instance"):
+        make_feature_map(unfitted, read_table(FRAME[["fare"]]), allow_all=False)
+
+
 def test_a_transformation_that_differs_each_time_is_refused() -> None:
     noisy = FunctionTransformer(lambda x: x + np.random.default_rng().normal(size=x.shape))
     with pytest.raises(InvalidArgumentError, match="deterministic"):
@@ -193,6 +199,69 @@ def test_raw_importances_are_sums_of_engineered_ones_and_add_up(model: Any, expl
     np.testing.assert_allclose(single.local_importance_values, raw.local_importance_values[:, 0], atol=1e-10)
 
 
+@pytest.fixture(scope="module")
+def fitted() -> Any:
+    features = preprocessing().fit(FRAME)
+    model = LogisticRegression().fit(features.transform(FRAME), Y)
+    return TabularExplainer(model, FRAME, classes=["no", "yes"], transformations=features)
+
+
+def test_the_engineered_explanation_gives_the_raw_one_without_explaining_again(fitted: TabularExplainer) -> None:
+    engineered = fitted.explain_global(FRAME, engineered=True)
+    assert engineered.is_engineered
+    assert engineered.features == (
+        "num__age", "num__fare", "cat__sex_female", "cat__sex_male", "cat__port_C", "cat__port_Q", "cat__port_S",
+        "cat__port_missing",
+    )  # fmt: skip
+    assert engineered.data.names == engineered.features
+    assert engineered.info.reason == fitted.reason
+    raw = engineered.get_raw_explanation(fitted.feature_maps, eval_data=FRAME)
+    assert raw == fitted.explain_global(FRAME)
+    assert raw.is_raw
+    rows = fitted.explain_local(FRAME.head(3), engineered=True)
+    assert rows.is_engineered
+    assert rows.get_raw_explanation(fitted.feature_maps, eval_data=FRAME.head(3)) == fitted.explain_local(FRAME.head(3))
+    # The explainer itself still reports raw features.
+    assert fitted.features == tuple(FRAME.columns)
+
+
+def test_the_engineered_explanation_of_one_row_has_no_row_axis(fitted: TabularExplainer) -> None:
+    single = fitted.explain_local(FRAME.iloc[0], engineered=True)
+    assert single.local_importance_values.shape == (2, 8)
+    raw = single.get_raw_explanation(fitted.feature_maps, list(FRAME.columns), FRAME.head(1))
+    np.testing.assert_array_equal(
+        raw.local_importance_values, fitted.explain_local(FRAME.iloc[0]).local_importance_values
+    )
+
+
+def test_a_pipeline_has_engineered_features_too() -> None:
+    pipeline = Pipeline([("p", preprocessing()), ("c", RandomForestClassifier(3, max_depth=2, random_state=0))])
+    explainer = TabularExplainer(pipeline.fit(FRAME, Y), FRAME)
+    engineered = explainer.explain_global(FRAME[:20], engineered=True, include_local=False)
+    assert engineered.num_features == 8
+    raw = engineered.get_raw_explanation(explainer.feature_maps, FRAME.columns)
+    assert (raw.global_importance_values >= explainer.explain_global(FRAME[:20]).global_importance_values - 1e-12).all()
+
+
+def test_engineered_features_need_transformations_and_no_subset() -> None:
+    plain = TabularExplainer(LogisticRegression().fit(FRAME[["fare"]], Y), FRAME[["fare"]])
+    with pytest.raises(InvalidArgumentError, match="there are no transformations"):
+        plain.explain_local(FRAME[["fare"]], engineered=True)
+    with pytest.raises(InvalidArgumentError, match="there are no transformations"):
+        _ = plain.feature_maps
+    features = preprocessing().fit(FRAME)
+    model = LogisticRegression().fit(features.transform(FRAME), Y)
+    subset = TabularExplainer(model, FRAME, [0, 2], transformations=features)
+    with pytest.raises(InvalidArgumentError, match="explain_subset"):
+        subset.explain_global(FRAME, engineered=True)
+
+
+def test_columns_of_a_list_that_never_change_belong_to_their_pair() -> None:
+    port = OneHotEncoder(sparse_output=False).fit(FRAME[["port"]])
+    constant = FunctionTransformer(lambda x: np.zeros((len(x), 2))).fit(FRAME[["fare"]])
+    assert owners([(["fare"], constant), (["port"], port)], FRAME.iloc[1:2])[:3] == ["fare", "fare", "port"]
+
+
 def test_pairs_explain_raw_features_too() -> None:
     pairs = [
         *(([name], Pipeline([("i", SimpleImputer(strategy="median")), ("s", StandardScaler())])) for name in NUMBERS),
@@ -200,8 +269,13 @@ def test_pairs_explain_raw_features_too() -> None:
     ]
     rows = np.hstack([transformer.fit_transform(FRAME[columns]) for columns, transformer in pairs])
     model = LogisticRegression().fit(rows, Y)
-    explanation = TabularExplainer(model, FRAME, transformations=pairs).explain_global(FRAME)
+    explainer = TabularExplainer(model, FRAME, transformations=pairs)
+    explanation = explainer.explain_global(FRAME)
     assert explanation.features == tuple(FRAME.columns)
+    engineered = explainer.explain_local(FRAME, engineered=True)
+    assert engineered.features == (
+        "age", "fare", "sex_female", "sex_male", "port_C", "port_Q", "port_S", "port_nan"
+    )  # fmt: skip
     sums = explanation.local_importance_values[1].sum(axis=1) + explanation.expected_values[1]
     np.testing.assert_allclose(sums, model.decision_function(rows), atol=1e-9)
 

@@ -11,12 +11,13 @@ import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.decomposition import PCA
 from sklearn.ensemble import (
+    BaggingClassifier,
     HistGradientBoostingClassifier,
     RandomForestClassifier,
     StackingClassifier,
     VotingClassifier,
 )
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neural_network import MLPClassifier
@@ -54,6 +55,11 @@ class OwnForest(RandomForestClassifier):
             "shap_linear",
             "the last step of the pipeline, sklearn.LogisticRegression is a linear model",
         ),
+        (
+            VotingClassifier([("a", RandomForestClassifier(**FOREST))], voting="soft"),
+            "shap_tree",
+            "sklearn.VotingClassifier is a tree model: exact values from the average over 1 members",
+        ),
         (make_pipeline(StandardScaler(), SVC()), "shap_kernel", "sklearn.Pipeline is in no table"),
         (make_pipeline(PCA(3), LogisticRegression()), "shap_kernel", "come from several raw columns"),
     ],
@@ -67,25 +73,51 @@ def test_the_choice_follows_the_table_and_is_recorded(model: Any, method: str, r
     assert explanation.info.reason == explainer.reason
 
 
+LOGISTIC = ("a", LogisticRegression())
+
+
 @pytest.mark.parametrize(
-    "model",
+    ("model", "reason"),
     [
-        CalibratedClassifierCV(SVC(gamma=0.001, C=100.0), ensemble=False),
-        VotingClassifier([("a", LogisticRegression()), ("b", RandomForestClassifier(**FOREST))], voting="soft"),
-        VotingClassifier([("a", LogisticRegression()), ("b", RandomForestClassifier(**FOREST))]),
-        StackingClassifier([("a", LogisticRegression())], cv=2),
-        OneVsRestClassifier(LogisticRegression()),
-        MLPClassifier((3,), solver="lbfgs", max_iter=5, random_state=0),
+        (CalibratedClassifierCV(SVC(gamma=0.001, C=100.0), ensemble=False), "maps its model's scores to probabilities"),
+        (VotingClassifier([LOGISTIC, ("b", RandomForestClassifier(**FOREST))], voting="soft"), "is no tree model"),
+        (VotingClassifier([("b", RandomForestClassifier(**FOREST))]), "it counts votes"),
+        (StackingClassifier([LOGISTIC], cv=2), "its last model sees predictions of the others"),
+        (OneVsRestClassifier(LogisticRegression()), "it scales the probabilities of its models"),
+        (MLPClassifier((3,), solver="lbfgs", max_iter=5, random_state=0), "is in no table of tree or linear models"),
     ],
-    ids=lambda model: type(model).__name__,
+    ids=lambda value: None if isinstance(value, str) else type(value).__name__,
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_every_other_model_is_explained_by_its_predictions(model: Any) -> None:
+def test_every_other_model_is_explained_by_its_predictions_and_the_reason_is_said(model: Any, reason: str) -> None:
     model.fit(X, target(X, "multiclass"))
     explanation = TabularExplainer(model, X[:4]).explain_local(X[:2])
     assert explanation.method == "shap_kernel"
     assert explanation.local_importance_values.shape == (3, 2, 4)
-    assert "is in no table of tree or linear models" in explanation.info.reason
+    assert reason in explanation.info.reason
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        LinearRegression(),
+        BaggingClassifier(),
+        VotingClassifier([LOGISTIC], voting="soft"),
+        make_pipeline(StandardScaler(), LogisticRegression()),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_a_model_that_is_not_fitted_is_told_and_not_looked_into(model: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="not fitted"):
+        TabularExplainer(model, X)
+
+
+def test_coefficients_and_an_intercept_are_a_linear_model() -> None:
+    explanation = TabularExplainer((np.ones(4), 0.5), X).explain_local(X[:3])
+    assert explanation.method == "shap_linear"
+    assert explanation.info.reason.startswith("coefficients and an intercept are a linear model")
+    sums = explanation.local_importance_values.sum(axis=1) + explanation.expected_values
+    np.testing.assert_allclose(sums, X[:3].sum(axis=1) + 0.5)
 
 
 def test_a_pipeline_is_explained_in_its_raw_columns_exactly() -> None:

@@ -44,6 +44,10 @@ def check(found: dict[str, Any], wanted: Explanation) -> None:
         if importances is not None:
             assert same_bits(found[name], importances.values), name
             assert same_bits(found[f"{name}_index"], importances.index), name
+    assert ("interactions" in found) == (wanted.interactions is not None)
+    if wanted.interactions is not None:
+        assert same_bits(found["interactions"], wanted.interactions.values)
+        assert same_bits(found["interactions_index"], wanted.interactions.index)
 
 
 @pytest.mark.parametrize("name", GOLDEN)

@@ -18,6 +18,8 @@ from tests.golden.bundle import store
 from tests.strategies import random_explanation
 
 NAME = f"manifest-{'0' * 64}-abc.json"
+# Texts that JSON writes as they are, and with one escape or five for each character.
+_TEXTS = st.text(max_size=400) | st.sampled_from(["x" * 500, '"' * 500, "\\" * 120, "\0" * 500, "\ud800" * 90])
 
 
 def manifest(**info: Any) -> Manifest:
@@ -37,23 +39,43 @@ def test_a_tag_says_what_a_listing_shows() -> None:
 @given(
     comment=st.text(st.characters(), max_size=3_000)
     | st.sampled_from(["\0" * 4_000, "😀" * 900, "\ud800" * 600, '"' * 999]),
-    outputs=st.lists(st.text(max_size=30), min_size=2, max_size=200),
+    outputs=st.lists(st.text(max_size=30), min_size=2, max_size=200, unique=True),
     top=st.lists(st.text(max_size=200), max_size=5),
-    model_type=st.text(max_size=400),
+    texts=st.tuples(_TEXTS, _TEXTS, _TEXTS),
+    parts=st.lists(_TEXTS, max_size=20),
 )
-def test_a_tag_fits_whatever_it_is_of(comment: str, outputs: list[str], top: list[str], model_type: str) -> None:
+def test_a_tag_fits_whatever_it_is_of(
+    comment: str, outputs: list[str], top: list[str], texts: tuple[str, str, str], parts: list[str]
+) -> None:
     wanted = _MANIFEST
-    info = replace(wanted.info, comment=comment, outputs=tuple(outputs), top_features=tuple(top))
-    info = replace(info, model_type=model_type, model_id="\0" * 500)
+    info = replace(wanted.info, comment=comment, outputs=tuple(outputs), top_features=tuple(top), parts=tuple(parts))
+    info = replace(info, model_type=texts[0], model_id=texts[1], method=texts[2])
     text = summary_tag(replace(wanted, info=info), NAME)
     assert len(text) <= MAX_TAG
     text.encode("utf-8")
     read, name = parse_summary_tag(wanted.id, text)
     assert name == NAME
-    assert len(read.outputs) == len(outputs)
+    assert read.outputs in (tuple(outputs), tuple(f"#{i}" for i in range(len(outputs))))
     assert comment_matches(read, comment)
     assert not comment_matches(read, comment + "x")
     assert not comment_matches(read, "x" + comment)
+
+
+def test_a_tag_that_needs_every_character_fits() -> None:
+    """Each text is as long as it is kept, each number as large, the name of the manifest as long as it may be."""
+    name = f"manifest-{'0' * 64}-{'z' * 32}.json"
+    parts = ("global", "per_class", "local", "interactions", "data")
+    last = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+    for letter in ('"', "\\", "\n", "\0", "x", "\ud800", "😀"):
+        text = letter * 600
+        found = manifest(
+            created_at=last, uploaded_at=last, method=text, model_type=text, model_id=text, comment=text,
+            feature_space="engineered", n_features=2**53 - 1, n_rows=2**53 - 1, top_k=2**53 - 1, parts=parts,
+            top_features=(text,) * 5,
+        )  # fmt: skip
+        tag = summary_tag(found, name)
+        assert len(tag) <= MAX_TAG, (letter, len(tag))
+        assert parse_summary_tag(found.id, tag)[0].parts == parts
 
 
 def test_comments_that_begin_alike_are_told_apart_though_both_are_cut() -> None:
@@ -80,6 +102,14 @@ def test_fields_that_are_not_known_are_ignored() -> None:
         ({"rows": -1}, "tag.rows"),
         ({"rows": True}, "tag.rows"),
         ({"created": "yesterday"}, "tag.created"),
+        ({"created": "2026-05-01T12:00:00"}, "tag.created: .* with its offset"),
+        ({"created": "2026-05-01"}, "tag.created"),
+        ({"created": "0001-01-01T00:00:00"}, "tag.created"),
+        ({"created": "0001-01-01T00:00:00+00:00"}, "tag.created: .* from 1970 to 9999"),
+        ({"created": "0001-01-01T00:00:00+14:00"}, "tag.created"),
+        ({"created": "1970-01-01T00:00:00+00:01"}, "tag.created"),
+        ({"created": "9999-12-31T23:59:59-00:01"}, "tag.created"),
+        ({"uploaded": "2026-05-01T12:00:00"}, "tag.uploaded"),
         ({"n_outputs": 10**9}, "tag.n_outputs"),
         ({"outputs": ["a"]}, "tag.outputs"),
         ({"top": [1]}, r"tag.top\[0\]"),
@@ -90,6 +120,24 @@ def test_a_damaged_tag_is_refused_with_the_place(change: dict[str, Any], problem
     document = json.loads(summary_tag(manifest(), NAME)) | change
     with pytest.raises(InvalidManifestError, match=problem):
         parse_summary_tag("x", json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("written", "hour"),
+    [("2026-05-01T12:00:00+02:00", 10), ("2026-05-01T12:00:00Z", 12), ("20260501T120000-0130", 13)],
+)
+def test_a_time_is_read_in_utc_whatever_its_offset(written: str, hour: int) -> None:
+    document = json.loads(summary_tag(manifest(), NAME)) | {"created": written}
+    created = parse_summary_tag("x", json.dumps(document))[0].created_at
+    assert (created.tzinfo, created.hour) == (UTC, hour)
+
+
+@pytest.mark.parametrize("written", ["1970-01-01T00:00:00+00:00", "9999-12-31T23:59:59.999999+00:00"])
+def test_any_time_that_is_read_has_a_timestamp(written: str) -> None:
+    document = json.loads(summary_tag(manifest(), NAME)) | {"uploaded": written}
+    uploaded = parse_summary_tag("x", json.dumps(document))[0].uploaded_at
+    assert uploaded is not None
+    assert uploaded.timestamp() >= 0
 
 
 @pytest.mark.parametrize(
