@@ -61,7 +61,7 @@ def owners(transformations: Any, frame: pd.DataFrame = FRAME, **how: Any) -> lis
 
 FILL = SimpleImputer(strategy="median")
 HOT = OneHotEncoder(sparse_output=False)
-BINS = KBinsDiscretizer(3, quantile_method="averaged_inverted_cdf")
+BINS = KBinsDiscretizer(3, strategy="uniform")
 LOG = FunctionTransformer(np.log1p)
 BOTH = FeatureUnion([("a", StandardScaler()), ("b", MinMaxScaler())])
 INNER = ColumnTransformer([("n", FILL, ["fare"])])
