@@ -151,14 +151,17 @@ def test_a_number_that_is_missing_has_no_importance_in_a_linear_surrogate() -> N
 @pytest.mark.parametrize("kind", KINDS)
 def test_sparse_rows_give_what_dense_ones_do(kind: type[ExplainableModel]) -> None:
     from scipy.sparse import csr_matrix
+    from sklearn.linear_model import LinearRegression
 
     x = np.where(np.abs(X) > 0.8, X, 0.0)
     options = {"sparse_data": True} if kind is LinearExplainableModel else {}
-    parameters = {"tol": 1e-10} if kind is LinearExplainableModel else {}
+    # scikit-learn solves for sparse rows step by step, and to what tolerance can be said since 1.7.
+    is_exact = kind is not LinearExplainableModel or "tol" in LinearRegression().get_params()
+    parameters = {"tol": 1e-10} if kind is LinearExplainableModel and is_exact else {}
     parameters = SMALL if kind is LGBMExplainableModel else parameters
     sparse = kind(parameters=parameters, **options).fit(csr_matrix(x), answers(x, "binary"))
     dense = kind(parameters=parameters).fit(x, answers(x, "binary"))
-    within = 0.1 if kind is SGDExplainableModel else 1e-6
+    within = 0.1 if kind is SGDExplainableModel else 1e-6 if is_exact else 1e-3
     np.testing.assert_allclose(sparse.explain_local(csr_matrix(x[:9])), dense.explain_local(x[:9]), atol=within)
     values = sparse.explain_local(csr_matrix(x[:9]))
     outputs = sparse.outputs(csr_matrix(x[:9]))

@@ -92,7 +92,7 @@ def test_a_subset_has_the_pairs_of_the_whole(binary: Any) -> None:
     some = TreeExplainer(binary, interactions=True, explain_subset=[2, 0]).explain_global(X)
     wanted = whole.interaction_values[:, [[2], [0]], [2, 0]]
     np.testing.assert_allclose(some.interaction_values, wanted, rtol=1e-14)
-    assert some.get_ranked_interactions()[0].tolist() == [["feature_2", "feature_0"]]
+    assert some.get_ranked_interactions()[0].tolist() == [[whole.features[2], whole.features[0]]]
 
 
 def test_raw_features_have_the_interactions_of_all_their_columns() -> None:
