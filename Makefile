@@ -73,8 +73,8 @@ format: $(READY)  ## format the code and mend what the linter can
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format .
 
-bench: $(READY)  ## run the benchmarks in their quick form (ARGS= for the full one)
-	@$(BIN)/python scripts/bench.py $(if $(filter undefined file,$(origin ARGS)),--quick,$(ARGS))
+bench: $(READY) .peers/ready  ## run the benchmarks in their quick form (ARGS= for the full one)
+	@PYTHONPATH=.peers $(BIN)/python scripts/bench.py $(if $(filter undefined file,$(origin ARGS)),--quick,$(ARGS))
 
 # Run once more after adding a dependency; make lock ARGS=--upgrade moves to the newest versions.
 lock: $(READY)  ## write the hashed requirements again from pyproject.toml
@@ -82,12 +82,20 @@ lock: $(READY)  ## write the hashed requirements again from pyproject.toml
 	@$(COMPILE) --group test pyproject.toml --output-file requirements/base.txt
 	@$(COMPILE) --resolution lowest-direct --all-extras --group test --group models pyproject.toml \
 		--output-file requirements/lowest.txt
+	@$(COMPILE) --no-annotate --no-deps requirements/peers.in --output-file requirements/peers.txt
 	@echo uv | $(COMPILE) --no-annotate - --output-file requirements/uv.txt
 
 clean:  ## remove the environments, caches and what the demo left
-	rm -rf .venv .venv-lowest .venv-base .demo build dist .coverage
+	rm -rf .venv .venv-lowest .venv-base .peers .demo build dist .coverage
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What benchmarks compare with and nothing else needs: beside the environment, and without what it would change there.
+.peers/ready: $(READY) requirements/peers.txt
+	@rm -rf .peers
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --target .peers --no-deps --require-hashes \
+		--requirement requirements/peers.txt
+	@touch $@
 
 $(READY): requirements/dev.txt $(SET_UP_INPUTS)
 	@$(SET_UP) .venv requirements/dev.txt $@ $(PYTHON)
