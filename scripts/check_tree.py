@@ -14,9 +14,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Written so that they do not match themselves.
+# Written so that they do not match themselves, nor name what they look for.
 REGISTRY = re.compile(
-    rb"(?:pypi|pythonhosted|npmjs|yarnpkg|crates|anaconda|rubygems|debian|ubuntu)[.](?:org|com|io|net)\b"
+    rb"(?:py[p]i|python[h]osted|npm[j]s|yarn[p]kg|crates|anaconda|rubygems|debian|ubuntu)[.](?:org|com|io|net)\b"
     rb"|(?:proxy[.]golang|repo[.]maven|repo1[.]maven)[.]",
     re.IGNORECASE,
 )

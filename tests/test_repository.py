@@ -48,7 +48,7 @@ class TestTrackedFiles:
         [
             "https://files.python" + "hosted.org/packages/x.whl",
             "index-url = https://py" + "pi.org/simple",
-            '"resolved": "https://registry.npm' + 'js.org/vite"',
+            '"resol' + 'ved": "https://registry.npm' + 'js.org/vite"',
             "ROOT = '/ho" + "me/someone/project'",
             "cd /wo" + "rk/main",
             "/ro" + "ot/.cache/models",
