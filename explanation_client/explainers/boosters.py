@@ -7,6 +7,7 @@ The rest of the explainers then needs to know one kind of model only. What the n
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from explanation_client.errors import UnsupportedModelError
 
 
-class BoosterModel:
+class BoosterModel(ABC):
     """A native booster with ``predict``, ``predict_proba`` and ``classes_`` of an estimator.
 
     Parameters
@@ -28,9 +29,9 @@ class BoosterModel:
     native: Any
     n_classes: int
 
+    @abstractmethod
     def raw(self, rows: Any) -> NDArray[np.float64]:
         """Return the raw scores, (N,) for one output or (N, C)."""
-        raise NotImplementedError
 
     def probabilities(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the class probabilities (N, C) that belong to raw scores."""
