@@ -48,15 +48,13 @@ from explanation_client.store.check import (
 from explanation_client.store.read import Source, find_manifest, list_manifests, open_stored, stored_ids
 from explanation_client.store.retry import Deadline, retrying
 from explanation_client.store.write import Committed, write_explanation
-from explanation_client.tracking import RunRecord, Tracking, connect
+from explanation_client.tracking import ATTEMPT_SECONDS, RunRecord, Tracking, connect
 
 if TYPE_CHECKING:
     from mlflow import ActiveRun, MlflowClient
     from mlflow.entities import Run
 
 DEFAULT_TIMEOUT = 600.0
-# Seconds that one request may take; what fails is repeated until the timeout.
-_ATTEMPT = 60.0
 # Whoever reads is waiting: a server that is away is said to be sooner than an upload gives up.
 _READING = 60.0
 _log = logging.getLogger(__name__)
@@ -443,7 +441,7 @@ class ExplanationClient:
 
     def _source(self, run: RunRecord) -> Source:
         if self._artifacts is None:
-            seconds = min(self._timeout, _ATTEMPT)
+            seconds = min(self._timeout, ATTEMPT_SECONDS)
             self._artifacts = RunArtifacts(run.artifact_uri, tracking_uri=self._tracking.uri, timeout=seconds)
         return Source(
             artifacts=self._artifacts, cache=self._cache, timeout=min(self._timeout, _READING), limits=self._limits

@@ -26,7 +26,7 @@ from explanation_client.errors import (
 TAG_PREFIX = "explanation."
 
 # Seconds that a tracking server has for one request; retries are the caller's.
-_ATTEMPT = 60.0
+ATTEMPT_SECONDS = 60.0
 _UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
@@ -78,10 +78,10 @@ class Tracking(Protocol):
         ...
 
 
-def connect(tracking_uri: str, *, timeout: float = _ATTEMPT) -> Tracking:
+def connect(tracking_uri: str, *, timeout: float = ATTEMPT_SECONDS) -> Tracking:
     """Return the tracking server behind a URI; one request to it takes at most ``timeout`` seconds, and a minute."""
     if tracking_uri.startswith(("http://", "https://")):
-        return RestTracking(tracking_uri, timeout=min(timeout, _ATTEMPT))
+        return RestTracking(tracking_uri, timeout=min(timeout, ATTEMPT_SECONDS))
     if "://" not in tracking_uri and ":" in tracking_uri:
         raise InvalidArgumentError(
             f"tracking URI {without_password(tracking_uri)!r} has no scheme: a server's begins with http:// or https://"

@@ -108,6 +108,7 @@ def write_explanation(
         # The store is away: there is nobody to delete anything. Garbage collection finds the rest.
         raise
     except Exception:
+        # Whatever is wrong with the explanation, or with this code, goes on to the caller; its files do not stay.
         writer.delete_all()
         raise
     return Committed(manifest, write_manifest(artifacts, folder_of(info.id), data, deadline=deadline))
