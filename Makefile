@@ -3,22 +3,25 @@
 
 # The Python that the environments are made with: python3, or the newest of python3.11 to python3.14 that is found.
 PYTHON ?=
+# With 1 the environments get PyTorch too (its default build), and the tests that need it run: make test WITH_TORCH=1
+WITH_TORCH ?=
 # Passed on to the command: make demo ARGS=--once, make test ARGS="-k ranked"
 ARGS ?=
 
 # The environments, and a stamp in each that says it is complete. What is installed has paths in it, so a stamp is good
 # only for the folder, and the Python, that it was made for.
-HERE := $(shell printf %s "$(CURDIR) $(PYTHON)" | cksum | cut -d' ' -f1)
+HERE := $(shell printf %s "$(CURDIR) $(PYTHON) $(WITH_TORCH)" | cksum | cut -d' ' -f1)
 READY := .venv/ready-$(HERE)
 READY_LOWEST := .venv-lowest/ready-$(HERE)
 READY_BASE := .venv-base/ready-$(HERE)
 
 BIN := .venv/bin
-PYTEST := -m pytest
+# On all cores, each file of tests on one: what a file shares (a server, a fitted model) is made once.
+PYTEST := -m pytest --numprocesses auto --dist loadfile
 PACKAGES := explanation_client server_plugin
 QUIETLY := sh scripts/quietly.sh
-SET_UP := sh scripts/environment.sh
-SET_UP_INPUTS := pyproject.toml scripts/environment.sh requirements/uv.txt
+SET_UP := WITH_TORCH=$(WITH_TORCH) sh scripts/environment.sh
+SET_UP_INPUTS := pyproject.toml scripts/environment.sh requirements/uv.txt requirements/torch.txt
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 $(ARGS)
 
 .DEFAULT_GOAL := help
@@ -48,7 +51,7 @@ test-lowest: $(READY_LOWEST)  ## the fast tests with the oldest versions that py
 	@.venv-lowest/bin/python $(PYTEST) tests/unit tests/properties -W default $(ARGS)
 
 test-base: $(READY) $(READY_BASE)  ## the tests marked "base" in an environment without any extra
-	@SERVER_PYTHON="$(CURDIR)/$(BIN)/python" .venv-base/bin/python $(PYTEST) -m base $(ARGS)
+	@SERVER_PYTHON="$(CURDIR)/$(BIN)/python" .venv-base/bin/python -m pytest -m base $(ARGS)
 
 # All of them run, whichever fails.
 check: $(READY)  ## format, lint, types, import contracts, what files must not contain
@@ -78,9 +81,9 @@ bench: $(READY) .peers/ready  ## run the benchmarks in their quick form (ARGS= f
 
 # Run once more after adding a dependency; make lock ARGS=--upgrade moves to the newest versions.
 lock: $(READY)  ## write the hashed requirements again from pyproject.toml
-	@$(COMPILE) --all-extras --group dev pyproject.toml --output-file requirements/dev.txt
+	@$(COMPILE) --extra all --group dev pyproject.toml --output-file requirements/dev.txt
 	@$(COMPILE) --group test pyproject.toml --output-file requirements/base.txt
-	@$(COMPILE) --resolution lowest-direct --all-extras --group test --group models pyproject.toml \
+	@$(COMPILE) --resolution lowest-direct --extra all --group test --group models pyproject.toml \
 		--output-file requirements/lowest.txt
 	@$(COMPILE) --no-annotate --no-deps requirements/peers.in --output-file requirements/peers.txt
 	@echo uv | $(COMPILE) --no-annotate - --output-file requirements/uv.txt
@@ -104,4 +107,4 @@ $(READY_LOWEST): requirements/lowest.txt $(SET_UP_INPUTS)
 	@$(SET_UP) .venv-lowest requirements/lowest.txt $@ $(PYTHON)
 
 $(READY_BASE): requirements/base.txt $(SET_UP_INPUTS)
-	@$(SET_UP) .venv-base requirements/base.txt $@ $(PYTHON)
+	@WITH_TORCH= sh scripts/environment.sh .venv-base requirements/base.txt $@ $(PYTHON)

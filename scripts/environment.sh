@@ -3,7 +3,7 @@
 #
 # Make the virtual environment FOLDER with exactly what REQUIREMENTS pins, and this project, and then the file STAMP.
 # Every download is checked against a hash. Without PYTHON: python3 if it is recent enough, else the newest of
-# python3.14 to python3.11 that runs.
+# python3.14 to python3.11 that runs. With WITH_TORCH=1 in the environment: PyTorch too.
 set -eu
 
 folder=$1 requirements=$2 stamp=$3 wanted=${4:-}
@@ -77,4 +77,8 @@ uv() {
 uv sync --require-hashes "$requirements"
 # The build back end is among the requirements, so that it too is checked against its hash.
 uv install --no-deps --no-build-isolation --editable .
+# PyTorch has a build for each kind of machine, so no hash can be pinned; pip finds builds that lie on this machine.
+if [ -n "${WITH_TORCH:-}" ]; then
+    "$folder/bin/python" -m pip install --quiet -r requirements/torch.txt
+fi
 touch "$stamp"
