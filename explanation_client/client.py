@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,14 @@ from explanation_client.errors import (
 )
 from explanation_client.explanation import Explanation
 from explanation_client.format import Limits, summary_tag
+from explanation_client.highlights import (
+    DESCRIPTION,
+    HIGHLIGHTS,
+    LATEST,
+    described,
+    highlight_metrics,
+    highlight_tags,
+)
 from explanation_client.index import (
     Listed,
     Query,
@@ -35,6 +43,7 @@ from explanation_client.index import (
 )
 from explanation_client.info import ExplanationInfo
 from explanation_client.progress import progress_bar
+from explanation_client.search import FoundExplanation, Wanted, search_explanations
 from explanation_client.spool import Spooled, forget_spool, read_spool, spool_upload
 from explanation_client.store.cache import FileCache, default_cache
 from explanation_client.store.check import (
@@ -190,6 +199,8 @@ class ExplanationClient:
         model_id: str | None = None,
         evaluation_data: Any = False,
         visualize: bool = True,
+        log_metrics: bool = True,
+        describe_run: bool = False,
         on_error: Literal["raise"] = "raise",
         show_progress: bool | None = None,
     ) -> ExplanationInfo: ...
@@ -205,6 +216,8 @@ class ExplanationClient:
         model_id: str | None = None,
         evaluation_data: Any = False,
         visualize: bool = True,
+        log_metrics: bool = True,
+        describe_run: bool = False,
         on_error: Literal["warn"],
         show_progress: bool | None = None,
     ) -> ExplanationInfo | None: ...
@@ -219,6 +232,8 @@ class ExplanationClient:
         model_id: str | None = None,
         evaluation_data: Any = False,
         visualize: bool = True,
+        log_metrics: bool = True,
+        describe_run: bool = False,
         on_error: Literal["raise", "warn"] = "raise",
         show_progress: bool | None = None,
     ) -> ExplanationInfo | None:
@@ -246,6 +261,11 @@ class ExplanationClient:
             Off by default: rows are often personal data.
         visualize : bool
             Store a sampled copy of the importances for dashboards beside the full ones.
+        log_metrics : bool
+            Log the global importance of the ten most important features as metrics ``importance/<feature>``, so that
+            MLflow's charts and searches have them. Those of the run's latest explanation count.
+        describe_run : bool
+            Add a line about the explanation to the run's description.
         on_error : "raise" or "warn"
             With "warn" a failed upload does not stop a training run: it warns, says what was lost, returns None.
         show_progress : bool, optional
@@ -276,6 +296,8 @@ class ExplanationClient:
                 model_id=model_id,
                 evaluation_data=evaluation_data,
                 include_view=visualize,
+                log_metrics=log_metrics,
+                describe_run=describe_run,
             )
             return self._upload_or_spool(request, show_progress)
         except Exception as error:
@@ -305,6 +327,8 @@ class ExplanationClient:
             explanation=spooled.explanation,
             info=spooled.info,
             include_view=spooled.include_view,
+            log_metrics=spooled.log_metrics,
+            describe_run=spooled.describe_run,
         )
         info = client._upload(request, Deadline.after(timeout), show_progress=None)
         forget_spool(spool)
@@ -365,6 +389,60 @@ class ExplanationClient:
         else:
             committed = self._find_unlisted(source, query, listed)
         return open_stored(source, committed.manifest, top_k=top_k)
+
+    @classmethod
+    def search(
+        cls,
+        workspace: MlflowClient | str | None = None,
+        *,
+        experiment_names: Sequence[str] | str | None = None,
+        top_feature: str | None = None,
+        among: int = 1,
+        comment: str | None = None,
+        method: str | None = None,
+        raw: bool | None = None,
+        engineered: bool | None = None,
+        max_results: int = 1000,
+        timeout: float = _READING,
+    ) -> list[FoundExplanation]:
+        """Return explanations of many runs, newest runs first: one request for each thousand runs that have any.
+
+        Each result has ``run_id``, ``run_name``, ``experiment_id`` and ``info``; ``from_run_id(run_id=...)`` goes on
+        from there.
+
+        Parameters
+        ----------
+        workspace : str or MlflowClient, optional
+            As in :meth:`from_run_id`.
+        experiment_names : list of str, optional
+            Only in these experiments; by default in all that the caller can see.
+        top_feature : str, optional
+            Only explanations in which this feature is the most important one, or ``among`` so many (at most 5).
+        comment, method : str, optional
+            Only with exactly this comment, this method.
+        raw, engineered : bool, optional
+            Only those whose features are (not) the raw, the engineered ones.
+        max_results : int
+        timeout : float
+            Seconds for all requests together.
+
+        Raises
+        ------
+        RunNotFoundError
+            An experiment does not exist.
+        InvalidArgumentError
+            ``among`` or ``max_results`` is out of its range.
+
+        """
+        names = [experiment_names] if isinstance(experiment_names, str) else experiment_names
+        query = Query(comment=comment, raw=raw, engineered=engineered)
+        return search_explanations(
+            connect(_tracking_uri(workspace), timeout=timeout),
+            experiment_names=names,
+            wanted=Wanted(query=query, top_feature=top_feature, among=among, method=method),
+            max_results=max_results,
+            seconds=timeout,
+        )
 
     # --- Delete, verify, collect garbage -----------------------------------------------------------------------
 
@@ -469,6 +547,8 @@ class ExplanationClient:
                         tracking_uri=self._tracking.uri,
                         run_id=self._run_id,
                         include_view=request.include_view,
+                        log_metrics=request.log_metrics,
+                        describe_run=request.describe_run,
                     )
                 )
             except StorageError as unsaved:
@@ -498,25 +578,32 @@ class ExplanationClient:
                 deadline=deadline,
                 progress=advance,
             )
-        self._list(committed, deadline)
+        tags = highlight_tags(committed.manifest.info)
+        if request.describe_run:
+            tags[DESCRIPTION] = described(run.tags, committed.manifest.info)
+        metrics = highlight_metrics(request.explanation) if request.log_metrics else {}
+        self._list(committed, deadline, tags=tags, metrics=metrics)
         return committed.manifest.info
 
-    def _list(self, committed: Committed, deadline: Deadline) -> None:
+    def _list(
+        self, committed: Committed, deadline: Deadline, *, tags: Mapping[str, str], metrics: Mapping[str, float]
+    ) -> None:
         """Set the tags that list an explanation. It is stored by now: a failure here is no failed upload."""
         info = committed.manifest.info
         key, value = tag_key(info.id), summary_tag(committed.manifest, committed.name)
         try:
             retrying(
-                lambda: self._tracking.set_tag(self._run_id, key, value),
+                lambda: self._tracking.log(self._run_id, tags={key: value, **tags}, metrics=metrics),
                 deadline=deadline,
-                what="setting the run's tag",
+                what="setting the run's tags",
             )
             if info.model_id is not None:
                 model_id = info.model_id
+                model_tags = {key: self._run_id, **{name: tags[name] for name in HIGHLIGHTS if name in tags}}
                 retrying(
-                    lambda: self._tracking.set_model_tag(model_id, key, self._run_id),
+                    lambda: self._tracking.set_model_tags(model_id, model_tags),
                     deadline=deadline,
-                    what="setting the model's tag",
+                    what="setting the model's tags",
                 )
         except (StorageError, RunNotFoundError) as error:
             warnings.warn(
@@ -566,7 +653,7 @@ class ExplanationClient:
         if tag == summary_tag(committed.manifest, committed.name):
             return replace(report, listed=True)
         if repair:
-            self._list(committed, source.deadline())
+            self._list(committed, source.deadline(), tags={}, metrics={})
             return replace(report, listed=True)
         wrong = "its tag is wrong" if listed else "its tag is lost, so that it is not listed"
         problem = f"{wrong}: verify with repair=True writes it again"
@@ -577,12 +664,32 @@ class ExplanationClient:
         key = tag_key(explanation_id)
         models = [e.info.model_id for e in index_entries(run.tags) if e.info.id == explanation_id and e.info.model_id]
         retrying(lambda: self._tracking.delete_tag(self._run_id, key), deadline=deadline, what="deleting the run's tag")
+        if run.tags.get(LATEST) == explanation_id:
+            self._highlight_another(run, explanation_id, deadline)
         for model_id in models:
             retrying(
                 partial(self._tracking.delete_model_tag, model_id, key),
                 deadline=deadline,
                 what="deleting the model's tag",
             )
+
+    def _highlight_another(self, run: RunRecord, deleted: str, deadline: Deadline) -> None:
+        """Set the run's highlights to those of the latest explanation that is left, or remove them."""
+        left = [entry.info for entry in index_entries(run.tags) if entry.info.id != deleted]
+        tags = highlight_tags(left[-1]) if left else {}
+        if tags:
+            retrying(
+                lambda: self._tracking.log(self._run_id, tags=tags, metrics={}),
+                deadline=deadline,
+                what="setting the run's tags",
+            )
+        for name in HIGHLIGHTS:
+            if name in run.tags and name not in tags:
+                retrying(
+                    partial(self._tracking.delete_tag, self._run_id, name),
+                    deadline=deadline,
+                    what="deleting the run's tags",
+                )
 
 
 def _run_id(run: Any) -> str:

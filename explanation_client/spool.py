@@ -35,6 +35,8 @@ class Spooled:
     tracking_uri: str
     run_id: str
     include_view: bool
+    log_metrics: bool = True
+    describe_run: bool = False
 
 
 def spool_upload(upload: Spooled) -> Path:
@@ -66,6 +68,8 @@ def spool_upload(upload: Spooled) -> Path:
         "tracking_uri": without_password(upload.tracking_uri),
         "run_id": upload.run_id,
         "include_view": upload.include_view,
+        "log_metrics": upload.log_metrics,
+        "describe_run": upload.describe_run,
     }
     store.write(_NOTE, json.dumps(note).encode())
     return folder
@@ -109,6 +113,8 @@ def read_spool(folder: str | Path) -> Spooled:
             tracking_uri=str(note["tracking_uri"]),
             run_id=str(note["run_id"]),
             include_view=bool(note["include_view"]),
+            log_metrics=bool(note["log_metrics"]),
+            describe_run=bool(note["describe_run"]),
         )
     except (OSError, ValueError, KeyError, TypeError, ExplanationNotFoundError) as error:
         raise InvalidArgumentError(f"{path} holds no upload that can be resumed: {error!r}") from error

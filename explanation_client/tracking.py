@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -27,6 +29,9 @@ TAG_PREFIX = "explanation."
 
 # Seconds that a tracking server has for one request; retries are the caller's.
 ATTEMPT_SECONDS = 60.0
+# The most that any server answers at once.
+_PAGE = 1000
+_NEWEST_FIRST = "attributes.start_time DESC"
 _UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 
@@ -57,16 +62,28 @@ class Tracking(Protocol):
         """Return the name of an experiment."""
         ...
 
+    def experiment_ids(self, names: Sequence[str] | None) -> list[str]:
+        """Return the ids of experiments; of all that are not deleted where None is given. May be several requests."""
+        ...
+
+    def search_runs(self, experiment_ids: list[str], wanted: str, token: str | None) -> tuple[list[RunRecord], str]:
+        """Return a page of runs that match a filter, newest first, and the token of the next page, or ""."""
+        ...
+
     def set_tag(self, run_id: str, key: str, value: str) -> None:
         """Set a tag of a run."""
+        ...
+
+    def log(self, run_id: str, *, tags: Mapping[str, str], metrics: Mapping[str, float]) -> None:
+        """Set tags of a run and log metrics at this moment, all or nothing where the server can."""
         ...
 
     def delete_tag(self, run_id: str, key: str) -> None:
         """Delete a tag of a run; one that is not there is no error."""
         ...
 
-    def set_model_tag(self, model_id: str, key: str, value: str) -> None:
-        """Set a tag of a logged model."""
+    def set_model_tags(self, model_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a logged model."""
         ...
 
     def delete_model_tag(self, model_id: str, key: str) -> None:
@@ -109,15 +126,7 @@ class RestTracking:
         """Return a run with its tags."""
         answer = self._call("GET", "runs/get", what=f"run {run_id!r}", params={"run_id": run_id})
         try:
-            info = answer["run"]["info"]
-            tags = {tag["key"]: tag["value"] for tag in answer["run"].get("data", {}).get("tags", [])}
-            return RunRecord(
-                run_id=info["run_id"],
-                experiment_id=info["experiment_id"],
-                artifact_uri=info["artifact_uri"],
-                is_deleted=info.get("lifecycle_stage") == "deleted",
-                tags=tags,
-            )
+            return _run_record(answer["run"])
         except (KeyError, TypeError, AttributeError) as error:
             raise self._no_mlflow(f"run {run_id!r}", answer) from error
 
@@ -131,10 +140,61 @@ class RestTracking:
         except (KeyError, TypeError) as error:
             raise self._no_mlflow(f"experiment {experiment_id!r}", answer) from error
 
+    def experiment_ids(self, names: Sequence[str] | None) -> list[str]:
+        """Return the ids of experiments; of all that are not deleted where None is given."""
+        if names is not None:
+            return [self._experiment_id(name) for name in names]
+        ids: list[str] = []
+        token = ""
+        while True:
+            body = {"max_results": _PAGE, "page_token": token}
+            answer = self._call("POST", "experiments/search", what="experiments", body=body)
+            try:
+                ids += [str(experiment["experiment_id"]) for experiment in answer.get("experiments", [])]
+                token = str(answer.get("next_page_token") or "")
+            except (KeyError, TypeError, AttributeError) as error:
+                raise self._no_mlflow("experiments", answer) from error
+            if not token:
+                return ids
+
+    def _experiment_id(self, name: str) -> str:
+        what = f"experiment {name!r}"
+        answer = self._call("GET", "experiments/get-by-name", what=what, params={"experiment_name": name})
+        try:
+            return str(answer["experiment"]["experiment_id"])
+        except (KeyError, TypeError) as error:
+            raise self._no_mlflow(what, answer) from error
+
+    def search_runs(self, experiment_ids: list[str], wanted: str, token: str | None) -> tuple[list[RunRecord], str]:
+        """Return a page of runs that match a filter, newest first, and the token of the next page, or ""."""
+        body = {
+            "experiment_ids": experiment_ids,
+            "filter": wanted,
+            "max_results": _PAGE,
+            "page_token": token or "",
+            "order_by": [_NEWEST_FIRST],
+        }
+        answer = self._call("POST", "runs/search", what="runs with explanations", body=body)
+        try:
+            return [_run_record(run) for run in answer.get("runs", [])], str(answer.get("next_page_token") or "")
+        except (KeyError, TypeError, AttributeError) as error:
+            raise self._no_mlflow("runs with explanations", answer) from error
+
     def set_tag(self, run_id: str, key: str, value: str) -> None:
         """Set a tag of a run."""
         body = {"run_id": run_id, "key": key, "value": value}
         self._call("POST", "runs/set-tag", what=f"run {run_id!r}", body=body)
+
+    def log(self, run_id: str, *, tags: Mapping[str, str], metrics: Mapping[str, float]) -> None:
+        """Set tags of a run and log metrics at this moment."""
+        body = {
+            "run_id": run_id,
+            "tags": [{"key": key, "value": value} for key, value in tags.items()],
+            "metrics": [
+                {"key": key, "value": value, "timestamp": _milliseconds(), "step": 0} for key, value in metrics.items()
+            ],
+        }
+        self._call("POST", "runs/log-batch", what=f"run {run_id!r}", body=body)
 
     def delete_tag(self, run_id: str, key: str) -> None:
         """Delete a tag of a run; one that is not there is no error."""
@@ -143,9 +203,9 @@ class RestTracking:
         except RunNotFoundError:
             return
 
-    def set_model_tag(self, model_id: str, key: str, value: str) -> None:
-        """Set a tag of a logged model."""
-        body = {"tags": [{"key": key, "value": value}]}
+    def set_model_tags(self, model_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a logged model."""
+        body = {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
         self._call("PATCH", f"logged-models/{model_id}/tags", what=f"logged model {model_id!r}", body=body)
 
     def delete_model_tag(self, model_id: str, key: str) -> None:
@@ -219,23 +279,55 @@ class ClientTracking:
 
     def get_run(self, run_id: str) -> RunRecord:
         """Return a run with its tags."""
-        run = self._call(f"run {run_id!r}", lambda: self._client.get_run(run_id))
-        return RunRecord(
-            run_id=run.info.run_id,
-            experiment_id=run.info.experiment_id,
-            artifact_uri=run.info.artifact_uri,
-            is_deleted=run.info.lifecycle_stage == "deleted",
-            tags=dict(run.data.tags),
-        )
+        return _run_of_client(self._call(f"run {run_id!r}", lambda: self._client.get_run(run_id)))
 
     def experiment_name(self, experiment_id: str) -> str:
         """Return the name of an experiment."""
         what = f"experiment {experiment_id!r}"
         return str(self._call(what, lambda: self._client.get_experiment(experiment_id)).name)
 
+    def experiment_ids(self, names: Sequence[str] | None) -> list[str]:
+        """Return the ids of experiments; of all that are not deleted where None is given."""
+        if names is not None:
+            return [self._experiment_id(name) for name in names]
+        ids: list[str] = []
+        token: str | None = None
+        while True:
+            search = partial(self._client.search_experiments, max_results=_PAGE, page_token=token)
+            page = self._call("experiments", search)
+            ids += [experiment.experiment_id for experiment in page]
+            token = page.token
+            if not token:
+                return ids
+
+    def _experiment_id(self, name: str) -> str:
+        what = f"experiment {name!r}"
+        found = self._call(what, lambda: self._client.get_experiment_by_name(name))
+        if found is None:
+            raise RunNotFoundError(f"the tracking store {without_password(self.uri)} knows no {what}")
+        return str(found.experiment_id)
+
+    def search_runs(self, experiment_ids: list[str], wanted: str, token: str | None) -> tuple[list[RunRecord], str]:
+        """Return a page of runs that match a filter, newest first, and the token of the next page, or ""."""
+        page = self._call(
+            "runs with explanations",
+            lambda: self._client.search_runs(
+                experiment_ids, wanted, max_results=_PAGE, order_by=[_NEWEST_FIRST], page_token=token
+            ),
+        )
+        return [_run_of_client(run) for run in page], page.token or ""
+
     def set_tag(self, run_id: str, key: str, value: str) -> None:
         """Set a tag of a run."""
         self._call(f"run {run_id!r}", lambda: self._client.set_tag(run_id, key, value))
+
+    def log(self, run_id: str, *, tags: Mapping[str, str], metrics: Mapping[str, float]) -> None:
+        """Set tags of a run and log metrics at this moment."""
+        from mlflow.entities import Metric, RunTag
+
+        logged = [Metric(key, value, _milliseconds(), 0) for key, value in metrics.items()]
+        set_ = [RunTag(key, value) for key, value in tags.items()]
+        self._call(f"run {run_id!r}", lambda: self._client.log_batch(run_id, metrics=logged, tags=set_))
 
     def delete_tag(self, run_id: str, key: str) -> None:
         """Delete a tag of a run; one that is not there is no error."""
@@ -244,10 +336,10 @@ class ClientTracking:
         except RunNotFoundError:
             return
 
-    def set_model_tag(self, model_id: str, key: str, value: str) -> None:
-        """Set a tag of a logged model."""
+    def set_model_tags(self, model_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a logged model."""
         what = f"logged model {model_id!r}"
-        self._call(what, lambda: self._client.set_logged_model_tags(model_id, {key: value}))
+        self._call(what, lambda: self._client.set_logged_model_tags(model_id, dict(tags)))
 
     def delete_model_tag(self, model_id: str, key: str) -> None:
         """Delete a tag of a logged model; one that is not there is no error."""
@@ -280,6 +372,33 @@ class ClientTracking:
     def _not_installed(self, error: ImportError) -> MissingDependencyError:
         needed_for = f"the tracking store {without_password(self.uri)}, which is no server,"
         return MissingDependencyError(error.name or "mlflow", extra="server", needed_for=needed_for)
+
+
+def _run_record(run: Mapping[str, Any]) -> RunRecord:
+    """Return the run of an answer of the REST API."""
+    info = run["info"]
+    return RunRecord(
+        run_id=info["run_id"],
+        experiment_id=info["experiment_id"],
+        artifact_uri=info["artifact_uri"],
+        is_deleted=info.get("lifecycle_stage") == "deleted",
+        tags={tag["key"]: tag["value"] for tag in run.get("data", {}).get("tags", [])},
+    )
+
+
+def _run_of_client(run: Any) -> RunRecord:
+    """Return a run of MLflow's client."""
+    return RunRecord(
+        run_id=run.info.run_id,
+        experiment_id=run.info.experiment_id,
+        artifact_uri=run.info.artifact_uri,
+        is_deleted=run.info.lifecycle_stage == "deleted",
+        tags=dict(run.data.tags),
+    )
+
+
+def _milliseconds() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _json_object(text: str) -> dict[str, Any] | None:

@@ -22,6 +22,8 @@ class Request:
     explanation: Explanation
     info: ExplanationInfo
     include_view: bool
+    log_metrics: bool = True
+    describe_run: bool = False
 
 
 def arguments(
@@ -70,6 +72,8 @@ def prepare(
     model_id: str | None,
     evaluation_data: Any,
     include_view: bool,
+    log_metrics: bool,
+    describe_run: bool,
 ) -> Request:
     """Return the upload that a caller asked for, or raise before anything is written.
 
@@ -91,7 +95,13 @@ def prepare(
     info = replace(
         chosen.info, comment=comment, model_id=model_id or explanation.info.model_id, parts=(), top_features=()
     )
-    return Request(explanation=chosen, info=info, include_view=include_view)
+    return Request(
+        explanation=chosen,
+        info=info,
+        include_view=include_view,
+        log_metrics=log_metrics,
+        describe_run=describe_run,
+    )
 
 
 def stamp(info: ExplanationInfo, *, taken: bool) -> ExplanationInfo:

@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 from mlflow import MlflowClient
 
-from explanation_client import ExplanationClient, cli, load_explanation
+from explanation_client import ExplanationClient, load_explanation
 from explanation_client.artifacts import RunArtifacts
-from explanation_client.cli import main
+from explanation_client.cli import main, options
 from explanation_client.info import new_id
 from explanation_client.store import folder_of
 from tests.strategies import explanation_of, random_explanation
@@ -112,7 +112,7 @@ def test_verify_repairs_a_lost_tag(client: ExplanationClient, run: Run) -> None:
 
 
 def test_no_server_is_said_soon(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "_PATIENCE", 0.5)
+    monkeypatch.setattr(options, "PATIENCE", 0.5)
     result = call("list", run.run_id, "--tracking-uri", f"http://127.0.0.1:{free_port()}")
     assert result.exit_code == 1
     assert "refused" in result.output.lower()

@@ -1,0 +1,23 @@
+"""The command line: ``explanation-client list | show | download | verify | gc | delete | resume``."""
+
+from __future__ import annotations
+
+import click
+
+from explanation_client.cli import explanations, storage
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="explanation-client")
+def main() -> None:
+    """Model explanations that are tracked in MLflow."""
+
+
+# One line for each command; modules of commands import heavy packages only inside them.
+main.add_command(explanations.list_command)
+main.add_command(explanations.show)
+main.add_command(explanations.download)
+main.add_command(explanations.delete)
+main.add_command(storage.verify)
+main.add_command(storage.gc)
+main.add_command(storage.resume)

@@ -1,0 +1,5 @@
+"""``python -m explanation_client.cli``."""
+
+from explanation_client.cli import main
+
+main()
