@@ -69,6 +69,8 @@ class TrackingServer:
         More arguments of ``mlflow server``.
     artifacts_destination
         Where the server keeps artifacts; a folder below ``folder`` unless given.
+    static_prefix
+        Path below which the server answers, with the slash it begins with.
     """
 
     folder: Path
@@ -77,13 +79,14 @@ class TrackingServer:
     environment: Mapping[str, str] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
     artifacts_destination: str | None = None
+    static_prefix: str = ""
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def uri(self) -> str:
         """The tracking URI."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://127.0.0.1:{self.port}{self.static_prefix}"
 
     @property
     def artifacts_folder(self) -> Path:
@@ -167,6 +170,8 @@ class TrackingServer:
         ]
         if self.started_by == "gunicorn":
             command += ["--gunicorn-opts", "--timeout 120 --graceful-timeout 3 --log-level warning"]
+        if self.static_prefix:
+            command += ["--static-prefix", self.static_prefix]
         return [*command, *self.arguments]
 
     def _environment(self) -> dict[str, str]:
@@ -213,6 +218,7 @@ def running_server(
     environment: Mapping[str, str] | None = None,
     arguments: tuple[str, ...] = (),
     artifacts_destination: str | None = None,
+    static_prefix: str = "",
 ) -> Iterator[TrackingServer]:
     """Yield a running ``mlflow server`` whose files are below ``folder``; it ends with the block."""
     server = TrackingServer(
@@ -222,6 +228,7 @@ def running_server(
         environment=environment or {},
         arguments=arguments,
         artifacts_destination=artifacts_destination,
+        static_prefix=static_prefix,
     )
     server.start()
     try:
