@@ -1,0 +1,146 @@
+/**
+ * Where our tab goes in each of MLflow's pages.
+ *
+ * These hooks are not documented, so each may be missing: then nothing is added to the page. Nodes of MLflow's own are
+ * never moved or removed, only one of ours is added beside them.
+ */
+import type { Place } from "./place";
+
+export interface Hook {
+  /** What is added, with its click not yet bound. */
+  readonly node: HTMLElement;
+  /** The element below which the explanations are shown. */
+  readonly above: Element;
+  /** Show which tab is the selected one. */
+  select(isOpen: boolean): void;
+  /** The native tab that MLflow's page believes to be selected while ours is: it must be able to take over. */
+  nativeSelected(): HTMLElement | null;
+}
+
+export const MARK = "data-explanations-tab";
+const LABEL = "Explanations";
+
+/** The hook of a page that is there now; null where MLflow's page is still loading, or has changed. */
+export function findHook(place: Place): Hook | null {
+  switch (place.kind) {
+    case "run":
+      return runTabs();
+    case "model":
+      return modelTabs();
+    case "version":
+    case "experiment":
+      return headerButton();
+  }
+}
+
+function runTabs(): Hook | null {
+  const list = document.querySelector('[data-component-id="mlflow.run-page.view-mode-switch"][role="tablist"]');
+  const natives = (): HTMLElement[] => [...(list?.querySelectorAll<HTMLElement>(`[role="tab"]:not([${MARK}])`) ?? [])];
+  const pattern = natives()[0];
+  if (list === null || pattern === undefined) return null;
+  const node = existing(list) ?? list.appendChild(button(pattern.className));
+  node.setAttribute("role", "tab");
+  return {
+    node,
+    above: list,
+    select(isOpen) {
+      setState(node, isOpen);
+      for (const tab of natives()) setState(tab, !isOpen && tab.getAttribute("aria-selected") === "true", false);
+    },
+    nativeSelected: () => natives().find((tab) => tab.getAttribute("aria-selected") === "true") ?? null,
+  };
+}
+
+/** Styles follow `data-state`; `aria-selected` of MLflow's own tabs stays theirs. */
+function setState(tab: HTMLElement, isSelected: boolean, isOurs = true): void {
+  const state = isSelected ? "active" : "inactive";
+  if (tab.getAttribute("data-state") !== state) tab.setAttribute("data-state", state);
+  if (isOurs && tab.getAttribute("aria-selected") !== String(isSelected)) {
+    tab.setAttribute("aria-selected", String(isSelected));
+  }
+}
+
+interface Classes {
+  readonly item: string;
+  readonly link: string;
+}
+const shownAs = new WeakMap<Element, Classes>();
+
+function modelTabs(): Hook | null {
+  const list = [...document.querySelectorAll("nav ul")].find((ul) => ul.querySelector('a[href$="/artifacts"]') !== null);
+  if (list === undefined) return null;
+  const natives = [...list.children].filter((item) => !item.hasAttribute(MARK));
+  const current = natives.find((item) => item.querySelector("[aria-current]") !== null);
+  const other = natives.find((item) => item !== current);
+  if (current === undefined || other === undefined) return null;
+  const node = existing(list) ?? list.appendChild(listItem());
+  const active = shownAs.get(current) ?? classes(current);
+  const inactive = classes(other);
+  return {
+    node,
+    above: list.closest("nav") ?? list,
+    select(isOpen) {
+      setClasses(node, isOpen ? active : inactive);
+      if (isOpen) {
+        shownAs.set(current, active);
+        setClasses(current, inactive);
+      } else if (shownAs.has(current)) {
+        setClasses(current, active);
+        shownAs.delete(current);
+      }
+      const link = node.firstElementChild;
+      if (isOpen) link?.setAttribute("aria-current", "page");
+      else link?.removeAttribute("aria-current");
+    },
+    nativeSelected: () => current.querySelector("a"),
+  };
+}
+
+function classes(item: Element): Classes {
+  return { item: item.className, link: item.firstElementChild?.className ?? "" };
+}
+
+function setClasses(item: Element, to: Classes): void {
+  if (item.className !== to.item) item.className = to.item;
+  const link = item.firstElementChild;
+  if (link !== null && link.className !== to.link) link.className = to.link;
+}
+
+function headerButton(): Hook | null {
+  const menu = document.querySelector('main [data-testid="overflow-menu-trigger"]');
+  const header = menu?.parentElement;
+  if (menu === null || menu === undefined || header === null || header === undefined) return null;
+  const pattern = [...header.querySelectorAll<HTMLElement>("button")].find((each) => each.textContent?.trim() !== "");
+  const node = existing(header) ?? header.insertBefore(button(pattern?.className ?? "du-bois-light-btn"), menu);
+  return {
+    node,
+    above: header,
+    select(isOpen) {
+      node.setAttribute("aria-pressed", String(isOpen));
+    },
+    nativeSelected: () => null,
+  };
+}
+
+function existing(parent: Element): HTMLElement | null {
+  return parent.querySelector<HTMLElement>(`:scope > [${MARK}]`);
+}
+
+function button(className: string): HTMLElement {
+  const node = document.createElement("button");
+  node.type = "button";
+  node.className = className;
+  node.textContent = LABEL;
+  node.setAttribute(MARK, "");
+  return node;
+}
+
+function listItem(): HTMLElement {
+  const item = document.createElement("li");
+  const link = document.createElement("a");
+  link.textContent = LABEL;
+  link.href = "#";
+  item.append(link);
+  item.setAttribute(MARK, "");
+  return item;
+}
