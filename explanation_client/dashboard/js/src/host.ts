@@ -13,6 +13,8 @@ export interface Source {
   manifest(): Promise<Uint8Array>;
   /** The bytes of the data file of that name, as the manifest lists it. Rejects where it can't be had. */
   read(name: string): Promise<Uint8Array>;
+  /** Whether `read` can give that file: a page may hold only the sample. Absent: every file of the manifest. */
+  has?(name: string): boolean;
 }
 
 /** A value of a column of the explained rows. */
@@ -70,3 +72,16 @@ export interface Options {
 
 /** Show the dashboard inside `element`; returns a function that takes it away again. */
 export type Mount = (element: HTMLElement, host: Host, options?: Options) => () => void;
+
+export type FilesAsOfNow = {
+  readonly readFirst: "docs/format-v1.md, view and aggregates: changed";
+  readonly view: {
+    readonly sample?: "stratified";
+    readonly dtype: "float32" | "float64";
+    readonly outputsOfAMirroredPart?: readonly [1, 2];
+    readonly lastColumnWhereFeaturesAreLeftOut?: "total";
+    readonly withoutLocalImportances: { readonly shape: readonly [1, number, 0]; readonly columns: readonly ["output", "row"] };
+  };
+  readonly aggregates: { readonly featureOfTheSumOfOthers?: -1; readonly outputOfThePredictedClass?: -1 };
+  readonly manifestOfAPage: "lists no files of role local, top, data, labels";
+};

@@ -1,0 +1,107 @@
+/** Two numbers for each name, as two bars below each other: here and there, before and after. */
+
+import type { JSX } from "preact";
+import { make, makePicture, ORIGIN, variable } from "../charts/export";
+import { cut } from "../charts/plot";
+import { shown } from "../lib/text";
+import { Name } from "./name";
+
+export interface PairRow {
+  readonly key: string;
+  readonly name: string;
+  /** NaN for none. */
+  readonly values: readonly [number, number];
+  readonly texts: readonly [string, string];
+  /** Beside the name: feature values, or how a rank changed. */
+  readonly detail?: string;
+  readonly change?: { readonly text: string; readonly tone: "up" | "down" | "same" };
+}
+
+interface PairsProps {
+  rows: readonly PairRow[];
+  /** What the first and the second bar are. */
+  names: readonly [string, string];
+  label: string;
+}
+
+export function Pairs({ rows, names, label }: PairsProps): JSX.Element {
+  const ends = rows.flatMap(({ values }) => values.filter((value) => !Number.isNaN(value)));
+  const low = Math.min(0, ...ends);
+  const high = Math.max(0, ...ends) || (low < 0 ? 0 : 1);
+  const percent = (value: number): string => `${(100 * (value - low)) / (high - low)}%`;
+  return (
+    <div class="xd-pairs">
+      <div class="xd-pair-legend" aria-hidden="true">
+        {names.map((name, i) => (
+          <span key={i} class="xd-swatch">
+            <i class={`xd-pair-key xd-pair-${i}`} />
+            <Name text={name} />
+          </span>
+        ))}
+      </div>
+      <ol class="xd-pair-list" aria-label={label}>
+        {rows.map((row) => (
+          <li key={row.key} class="xd-pair">
+            <span class="xd-pair-name">
+              <Name text={row.name} />
+              {row.detail !== undefined && <span class="xd-bar-detail">{row.detail}</span>}
+            </span>
+            <span class="xd-pair-bars">
+              {row.values.map((value, i) => (
+                <span key={i} class="xd-pair-track">
+                  {!Number.isNaN(value) && (
+                    <span
+                      class={`xd-pair-fill xd-pair-${i}`}
+                      style={{ left: percent(Math.min(0, value)), width: `${(100 * Math.abs(value)) / (high - low)}%` }}
+                    />
+                  )}
+                </span>
+              ))}
+            </span>
+            <span class="xd-pair-values">
+              {row.texts.map((text, i) => (
+                <span key={i} data-value={Number.isNaN(row.values[i]) ? undefined : row.values[i]}>
+                  <span class="xd-unseen">{names[i]}: </span>
+                  {text}
+                </span>
+              ))}
+            </span>
+            {row.change && <span class={`xd-pair-change xd-change-${row.change.tone}`}>{row.change.text}</span>}
+          </li>
+        ))}
+      </ol>
+    </div>
+  );
+}
+
+const LINE = 30;
+
+/** Returns pairs of bars as a picture. */
+export function pairsSvg(frame: HTMLElement, heading: string, rows: readonly PairRow[], names: readonly [string, string]): SVGSVGElement {
+  const width = Math.max(480, frame.clientWidth);
+  const picture = makePicture(frame, heading, width, (rows.length + 1) * LINE);
+  const style = getComputedStyle(frame);
+  const ink = { "font-size": 12, "font-family": style.fontFamily, fill: variable(style, "text") };
+  const fills = [variable(style, "bar"), variable(style, "category-1")];
+  const ends = rows.flatMap(({ values }) => values.filter((value) => !Number.isNaN(value)));
+  const [low, high] = [Math.min(0, ...ends), Math.max(0, ...ends)];
+  const [left, right] = [Math.round(width * 0.36), width - 90];
+  const x = (value: number): number => ORIGIN.x + left + ((value - low) / (high - low || 1)) * (right - left);
+  names.forEach((name, i) => {
+    const at = ORIGIN.x + (i * width) / 2;
+    picture.append(make("rect", { x: at, y: ORIGIN.y + 4, width: 10, height: 10, fill: fills[i] }), make("text", { x: at + 16, y: ORIGIN.y + 13, ...ink }, shown(name, 50)));
+  });
+  rows.forEach((row, r) => {
+    const y = ORIGIN.y + (r + 1) * LINE;
+    picture.append(make("text", { x: ORIGIN.x + left - 10, y: y + 18, "text-anchor": "end", ...ink }, cut(shown(row.name, 60), Math.floor(left / 6.6))));
+    row.values.forEach((value, i) => {
+      if (Number.isNaN(value)) return;
+      const [start, end] = [x(Math.min(0, value)), x(Math.max(0, value))];
+      picture.append(
+        make("rect", { x: start, y: y + 4 + i * 11, width: Math.max(1, end - start), height: 9, rx: 2, fill: fills[i] }),
+        make("text", { x: ORIGIN.x + width, y: y + 12 + i * 11, "text-anchor": "end", ...ink, "font-size": 11 }, row.texts[i]),
+      );
+    });
+  });
+  return picture;
+}
