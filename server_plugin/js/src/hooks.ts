@@ -65,35 +65,45 @@ interface Classes {
   readonly link: string;
 }
 const shownAs = new WeakMap<Element, Classes>();
+// How MLflow's page draws the current item, once it has been seen.
+let activeClasses: Classes | null = null;
 
 function modelTabs(): Hook | null {
   const list = [...document.querySelectorAll("nav ul")].find((ul) => ul.querySelector('a[href$="/artifacts"]') !== null);
   if (list === undefined) return null;
   const natives = [...list.children].filter((item) => !item.hasAttribute(MARK));
+  // Opened by a link to our tab, the page may show none of its own as current.
   const current = natives.find((item) => item.querySelector("[aria-current]") !== null);
   const other = natives.find((item) => item !== current);
-  if (current === undefined || other === undefined) return null;
+  if (other === undefined) return null;
   const node = existing(list) ?? list.appendChild(listItem());
-  const active = shownAs.get(current) ?? classes(current);
   const inactive = classes(other);
+  if (current !== undefined && !shownAs.has(current)) activeClasses = classes(current);
   return {
     node,
     above: list.closest("nav") ?? list,
     select(isOpen) {
-      setClasses(node, isOpen ? active : inactive);
-      if (isOpen) {
-        shownAs.set(current, active);
-        setClasses(current, inactive);
-      } else if (shownAs.has(current)) {
-        setClasses(current, active);
-        shownAs.delete(current);
-      }
+      setClasses(node, isOpen ? (activeClasses ?? inactive) : inactive);
+      node.style.boxShadow = isOpen && activeClasses === null ? "inset 0 -3px 0 #2272b4" : "";
+      if (current !== undefined) showAs(current, isOpen ? inactive : null);
       const link = node.firstElementChild;
       if (isOpen) link?.setAttribute("aria-current", "page");
       else link?.removeAttribute("aria-current");
     },
-    nativeSelected: () => current.querySelector("a"),
+    nativeSelected: () => current?.querySelector("a") ?? null,
   };
+}
+
+/** Give an item of MLflow's other classes, or with null its own again. */
+function showAs(item: Element, to: Classes | null): void {
+  const own = shownAs.get(item);
+  if (to !== null) {
+    if (own === undefined) shownAs.set(item, classes(item));
+    setClasses(item, to);
+  } else if (own !== undefined) {
+    setClasses(item, own);
+    shownAs.delete(item);
+  }
 }
 
 function classes(item: Element): Classes {

@@ -1,0 +1,4 @@
+import { mount } from "./dashboard.js";
+import { start } from "./page";
+
+start(mount);
