@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,12 +62,21 @@ def fill(server: TrackingServer) -> Stored:
     return Stored(server, experiment, (runs[0].run_id, runs[1].run_id), model.model_id)
 
 
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
+# The environment with the oldest versions that are allowed: `make test-lowest` makes it.
+OLDEST = Path(__file__).parents[2] / ".venv-lowest" / "bin" / "python"
+
+
+@pytest.fixture(scope="module", params=["newest", "oldest"])
+def stored(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
+    """Each test with the newest MLflow, and with the oldest that is supported."""
+    if request.param == "oldest" and not OLDEST.exists():
+        pytest.skip("there is no environment with the oldest MLflow: make test-lowest makes it")
+    python = str(OLDEST) if request.param == "oldest" else sys.executable
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EXPLANATION_CLIENT_HOME", str(tmp_path_factory.mktemp("home")))
         arguments = ("--app-name", "explanations")
-        with running_server(tmp_path_factory.mktemp("ui"), arguments=arguments, static_prefix="/mlf") as server:
+        folder = tmp_path_factory.mktemp("ui")
+        with running_server(folder, arguments=arguments, static_prefix="/mlf", python=python) as server:
             yield fill(server)
 
 

@@ -71,6 +71,8 @@ class TrackingServer:
         Where the server keeps artifacts; a folder below ``folder`` unless given.
     static_prefix
         Path below which the server answers, with the slash it begins with.
+    python
+        The Python that runs the server: that of another environment brings another MLflow.
     """
 
     folder: Path
@@ -80,6 +82,7 @@ class TrackingServer:
     arguments: tuple[str, ...] = ()
     artifacts_destination: str | None = None
     static_prefix: str = ""
+    python: str = sys.executable
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -164,7 +167,7 @@ class TrackingServer:
     def _command(self) -> list[str]:
         destination = self.artifacts_destination or str(self.artifacts_folder)
         command = [
-            *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)),
+            *(self.python, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)),
             *("--backend-store-uri", f"sqlite:///{self.folder / 'mlflow.db'}"),
             *("--artifacts-destination", destination, "--workers", str(self.workers)),
         ]
@@ -219,6 +222,7 @@ def running_server(
     arguments: tuple[str, ...] = (),
     artifacts_destination: str | None = None,
     static_prefix: str = "",
+    python: str = sys.executable,
 ) -> Iterator[TrackingServer]:
     """Yield a running ``mlflow server`` whose files are below ``folder``; it ends with the block."""
     server = TrackingServer(
@@ -229,6 +233,7 @@ def running_server(
         arguments=arguments,
         artifacts_destination=artifacts_destination,
         static_prefix=static_prefix,
+        python=python,
     )
     server.start()
     try:
