@@ -26,7 +26,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-head
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-unit test-long test-lowest test-base check check-format check-lint check-types \
-	check-imports check-tree format bench lock clean
+	check-imports check-tree check-front-end front-end screenshots format bench lock clean
 
 help:  ## show this list
 	@echo "Commands (each sets up what it needs in this folder; ARGS=... is passed on):"
@@ -55,7 +55,8 @@ test-base: $(READY) $(READY_BASE)  ## the tests marked "base" in an environment 
 
 # All of them run, whichever fails.
 check: $(READY)  ## format, lint, types, import contracts, what files must not contain
-	@$(MAKE) --no-print-directory --keep-going check-format check-lint check-types check-imports check-tree
+	@$(MAKE) --no-print-directory --keep-going check-format check-lint check-types check-imports check-tree \
+		check-front-end
 
 check-format: $(READY)
 	@$(QUIETLY) "format (make format mends it)" $(BIN)/ruff format --check --output-format concise .
@@ -71,6 +72,17 @@ check-imports: $(READY)
 
 check-tree: $(READY)
 	@$(QUIETLY) "tracked files" $(BIN)/python scripts/check_tree.py
+
+check-front-end:
+	@$(QUIETLY) "front end" sh scripts/check_front_end.sh
+
+front-end:  ## build the dashboard and the tracking server's pages (needs npm; what is built is committed)
+	@npm --prefix explanation_client/dashboard/js --no-audit --no-fund --loglevel=error ci
+	@npm --prefix explanation_client/dashboard/js --loglevel=error run --silent build
+	@node server_plugin/js/build.mjs
+
+screenshots: $(READY)  ## pictures of the dashboard in each of its hosts, light and dark (needs Chromium)
+	@$(BIN)/python scripts/screenshots.py $(or $(ARGS),screenshots)
 
 format: $(READY)  ## format the code and mend what the linter can
 	@$(BIN)/ruff check --quiet --fix-only .

@@ -46,8 +46,20 @@ await writeFile(join(target, "THIRD_PARTY_LICENSES.txt"), await licences(script.
 /** Refuse what must never be in a bundle that pages hold inline, and what has grown too large. */
 function check(text, name, most) {
   const banned = [
-    /<\/?script/i, /<\/style/i, /<!--/, /sourceMappingURL/, /\beval\(/, /new Function\b/, /insertAdjacentHTML/,
-    /\bdocument\.write/, /\bfetch\(/, /XMLHttpRequest/, /WebSocket/, /sendBeacon/, /localStorage/, /importScripts/,
+    /<\/?script/i,
+    /<\/style/i,
+    /<!--/,
+    /sourceMappingURL/,
+    /\beval\(/,
+    /new Function\b/,
+    /insertAdjacentHTML/,
+    /\bdocument\.write/,
+    /\bfetch\(/,
+    /XMLHttpRequest/,
+    /WebSocket/,
+    /sendBeacon/,
+    /localStorage/,
+    /importScripts/,
   ];
   const found = banned.filter((pattern) => pattern.test(text));
   if (found.length > 0) throw new Error(`${name} contains ${found.join(", ")}`);

@@ -38,9 +38,7 @@ def cancer_old() -> Explanation:
     """Return the same of another model, to compare with."""
     found = load_breast_cancer(as_frame=True)
     model = lightgbm.LGBMClassifier(n_estimators=15, num_leaves=4, verbose=-1).fit(found.data, found.target)
-    explainer = TreeExplainer(
-        model, found.data, features=list(found.feature_names), classes=list(found.target_names)
-    )
+    explainer = TreeExplainer(model, found.data, features=list(found.feature_names), classes=list(found.target_names))
     return labelled(
         explainer.explain_global(found.data),
         np.array(found.target_names, object)[model.predict(found.data)],
@@ -67,7 +65,9 @@ def houses() -> Explanation:
         }
     )
     worth = {"Söder": 95, "Vasastan": 105, "Kungsholmen": 98, "Östermalm": 120, "Hägersten": 70}
-    price = table["area"] * table["district"].map(worth) / 100 + table["lift"] * table["floor"] * 2 + rng.normal(0, 6, n)
+    price = (
+        table["area"] * table["district"].map(worth) / 100 + table["lift"] * table["floor"] * 2 + rng.normal(0, 6, n)
+    )
     coded = table.assign(
         district=table["district"].astype("category").cat.codes,
         sold=(table["sold"] - pd.Timestamp("2023-01-01")).dt.days,
@@ -78,7 +78,7 @@ def houses() -> Explanation:
     rows = EvaluationData.from_rows(table)
     return replace(
         explanation,
-        data=replace(rows, predicted=model.predict(coded), true=price.to_numpy()),
+        data=replace(rows, predicted=np.asarray(model.predict(coded)), true=price.to_numpy()),
         info=replace(explanation.info, comment="Flats in Stockholm"),
     )
 
@@ -104,9 +104,7 @@ def only_global() -> Explanation:
     """Return an explanation of which the rows were not kept."""
     found = load_iris(as_frame=True)
     model = lightgbm.LGBMClassifier(n_estimators=20, verbose=-1).fit(found.data, found.target)
-    explainer = TreeExplainer(
-        model, found.data, features=list(found.feature_names), classes=list(found.target_names)
-    )
+    explainer = TreeExplainer(model, found.data, features=list(found.feature_names), classes=list(found.target_names))
     return explainer.explain_global(found.data, include_local=False)
 
 
@@ -134,8 +132,8 @@ def hostile() -> Explanation:
     absolute = np.abs(local)
     return Explanation(
         info=ExplanationInfo(
-            id=new_id(), created_at=now(), method="<b>shap</b>", task="classification", outputs=outputs, n_features=features,
-            n_rows=n, model_type="evil.</style><script>globalThis.harmed=1</script>",
+            id=new_id(), created_at=now(), method="<b>shap</b>", task="classification", outputs=outputs,
+            n_features=features, n_rows=n, model_type="evil.</style><script>globalThis.harmed=1</script>",
             comment="<img src=x onerror=globalThis.harmed=1> \u202e " + "comment " * 1_000, output_space="${1+1}",
         ),
         features=tuple(names),
@@ -145,7 +143,8 @@ def hostile() -> Explanation:
         base_values=np.array([-1.0, 0.0, 1e-9]),
         data=EvaluationData(
             names=tuple(names), columns=tuple(columns), row_names=text,
-            predicted=np.array(outputs, object)[rng.integers(0, 3, n)], true=np.array(outputs, object)[rng.integers(0, 3, n)],
+            predicted=np.array(outputs, object)[rng.integers(0, 3, n)],
+            true=np.array(outputs, object)[rng.integers(0, 3, n)],
             predicted_proba=rng.dirichlet([1, 1, 1], n),
         ),
     )  # fmt: skip
@@ -167,8 +166,8 @@ def large(rows: int = 100_000, features: int = 20) -> Explanation:
         local_importances=Importances(local),
         base_values=np.array([0.5]),
         data=EvaluationData(
-            names=tuple(f"feature {i}" for i in range(features)), columns=tuple(x.T), predicted=local[0].sum(axis=1) + 0.5,
-            true=local[0].sum(axis=1) + rng.normal(size=rows) * 0.3,
+            names=tuple(f"feature {i}" for i in range(features)), columns=tuple(x.T),
+            predicted=local[0].sum(axis=1) + 0.5, true=local[0].sum(axis=1) + rng.normal(size=rows) * 0.3,
         ),
     )  # fmt: skip
 

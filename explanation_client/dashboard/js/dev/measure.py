@@ -1,4 +1,4 @@
-"""Measure a page in Chromium: ``python dev/measure.py PAGE STATE [--click SELECTOR]``: main-thread seconds of what follows.
+"""Measure a page in Chromium: ``python dev/measure.py PAGE STATE [--click SELECTOR]``.
 
 Prints the CPU seconds of the main thread until the page is drawn, and those of each click after it.
 """
@@ -12,7 +12,13 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def main() -> None:

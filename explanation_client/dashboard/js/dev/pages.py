@@ -9,22 +9,26 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import runpy
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from explanations import EXPLANATIONS
-
 from explanation_client.explanation import Explanation
 from explanation_client.format import build_manifest, dump_manifest, file_name, plan
+from explanation_client.format.entries import Buffer
 
+EXPLANATIONS = runpy.run_path(str(Path(__file__).parent / "explanations.py"))["EXPLANATIONS"]
 STATIC = Path(__file__).parents[2] / "static"
 
 START = """
 const sources = JSON.parse(document.getElementById("data").textContent).map(({ label, manifest, files }) => {
-  const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const bytes = (text) => {
+    const letters = atob(text);
+    const made = new Uint8Array(letters.length);
+    for (let i = 0; i < made.length; i++) made[i] = letters.charCodeAt(i);
+    return made;
+  };
   return {
     label,
     manifest: async () => bytes(manifest),
@@ -64,8 +68,10 @@ def page(*explanations: tuple[str, Explanation], all_rows: bool = True) -> str:
         "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
     )
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>Explanation</title><style>{style}</style></head>'
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Explanation</title>'
+        f"<style>{style}</style></head>"
         f'<body><div id="root"></div><script type="application/octet-stream" id="data">{data}</script>'
         f'<script type="module">{script}</script></body></html>'
     )
@@ -84,7 +90,7 @@ def stored(label: str, explanation: Explanation, all_rows: bool) -> dict[str, ob
     }
 
 
-def text(data: bytes | memoryview) -> str:
+def text(data: Buffer) -> str:
     """Return bytes as base64."""
     return base64.b64encode(data).decode()
 

@@ -8,7 +8,13 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def main() -> None:
@@ -29,8 +35,8 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
         page = browser.new_page(viewport={"width": options.width, "height": options.height})
-        page.on("console", lambda found: sys.stderr.write(f"{found.type}: {found.text}\n"))
-        page.on("pageerror", lambda found: sys.stderr.write(f"error: {found}\n"))
+        page.on("console", lambda found: say(f"{found.type}: {found.text}"))
+        page.on("pageerror", lambda found: say(f"error: {found}"))
         page.goto(f"{options.page.resolve().as_uri()}?{query}#{options.state}")
         page.wait_for_selector(".xd-panel, .xd-lone")
         page.wait_for_selector(".xd-waiting", state="detached")
@@ -42,6 +48,11 @@ def main() -> None:
         if wide > 0:
             sys.stderr.write(f"wider than the window by {wide} px\n")
         browser.close()
+
+
+def say(text: str) -> None:
+    """Print a line beside the picture."""
+    sys.stderr.write(f"{text}\n")
 
 
 if __name__ == "__main__":

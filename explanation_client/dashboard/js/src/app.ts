@@ -64,7 +64,10 @@ export function useOutput(): number {
 }
 
 /** Settings of a panel that live in the shared state, and a function that changes some. */
-export function useSettings<S extends Record<string, Primitive>>(panel: string, defaults: S): [S, (change: Partial<S>) => void] {
+export function useSettings<S extends Record<string, Primitive>>(
+  panel: string,
+  defaults: S,
+): [S, (change: Partial<S>) => void] {
   const { store } = useApp();
   const settings = useShown((state) => state.settings);
   const own: Record<string, Primitive> = { ...defaults };
@@ -119,5 +122,8 @@ export function usePart<P extends PartName>(part: P, wanted = true): Loaded<Part
   const { explanation } = useApp();
   const all = useShown((state) => state.allRows);
   const there = wanted && explanation.has(part, all);
-  return useLoaded<PartTypes[P] | null>(() => (there ? explanation.load(part, all) : Promise.resolve(null)), [explanation, part, all, there]);
+  return useLoaded<PartTypes[P] | null>(
+    () => (there ? explanation.load(part, all) : Promise.resolve(null)),
+    [explanation, part, all, there],
+  );
 }

@@ -72,16 +72,3 @@ export interface Options {
 
 /** Show the dashboard inside `element`; returns a function that takes it away again. */
 export type Mount = (element: HTMLElement, host: Host, options?: Options) => () => void;
-
-export type FilesAsOfNow = {
-  readonly readFirst: "docs/format-v1.md, view and aggregates: changed";
-  readonly view: {
-    readonly sample?: "stratified";
-    readonly dtype: "float32" | "float64";
-    readonly outputsOfAMirroredPart?: readonly [1, 2];
-    readonly lastColumnWhereFeaturesAreLeftOut?: "total";
-    readonly withoutLocalImportances: { readonly shape: readonly [1, number, 0]; readonly columns: readonly ["output", "row"] };
-  };
-  readonly aggregates: { readonly featureOfTheSumOfOthers?: -1; readonly outputOfThePredictedClass?: -1 };
-  readonly manifestOfAPage: "lists no files of role local, top, data, labels";
-};

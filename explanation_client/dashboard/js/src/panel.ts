@@ -3,7 +3,7 @@
 import type { ComponentType } from "preact";
 import type { App } from "./app";
 import type { Key } from "./i18n/strings";
-import type { PartName, PartTypes } from "./model/explanation";
+import type { Explanation, PartName, PartTypes } from "./model/explanation";
 import type { State } from "./state/store";
 
 /** Without these a panel can't be shown: parts of the explanation, a live model, a second explanation. */
@@ -23,7 +23,7 @@ export interface PanelDeclaration<N extends Need, W extends PartName> {
   readonly group: Group;
   readonly needs: readonly N[];
   /** May depend on the state, so that what is not looked at is not read. */
-  readonly wants?: readonly W[] | ((state: State) => readonly W[]);
+  readonly wants?: readonly W[] | ((state: State, explanation: Explanation) => readonly W[]);
   /** Whether the panel itself says which row is selected. */
   readonly showsRow?: boolean;
   /** Why the panel can't be shown, beyond what it needs. */
@@ -34,7 +34,9 @@ export interface PanelDeclaration<N extends Need, W extends PartName> {
 /** A panel whose needs are no longer of interest to the compiler. */
 export type Panel = PanelDeclaration<Need, PartName>;
 
-export function definePanel<const N extends Need, const W extends PartName = never>(declaration: PanelDeclaration<N, W>): Panel {
+export function definePanel<const N extends Need, const W extends PartName = never>(
+  declaration: PanelDeclaration<N, W>,
+): Panel {
   return declaration as unknown as Panel;
 }
 
@@ -72,6 +74,6 @@ function lacks(need: Need, app: App, state: State): Key | null {
   }
 }
 
-export function wantedParts(panel: Panel, state: State): readonly PartName[] {
-  return typeof panel.wants === "function" ? panel.wants(state) : (panel.wants ?? []);
+export function wantedParts(panel: Panel, state: State, explanation: Explanation): readonly PartName[] {
+  return typeof panel.wants === "function" ? panel.wants(state, explanation) : (panel.wants ?? []);
 }

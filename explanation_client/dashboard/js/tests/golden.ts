@@ -6,7 +6,10 @@ import type { Source } from "../src/host";
 const folder = join(String(process.env.DASHBOARD_TESTS), "../../../../tests/golden/v1");
 
 /** A source of a golden explanation; `change` may return other bytes for a file, or throw. */
-export function golden(name: string, change: (name: string, bytes: Uint8Array) => Uint8Array = (_, bytes) => bytes): Source {
+export function golden(
+  name: string,
+  change: (name: string, bytes: Uint8Array) => Uint8Array = (_, bytes) => bytes,
+): Source {
   const files = new Map<string, string>();
   collect(join(folder, name), files);
   const manifest = [...files.keys()].find((file) => file.startsWith("manifest-"));

@@ -7,13 +7,17 @@ import { golden, numbers } from "./golden";
 
 test("a regression's global and local importances are those that were stored, to the last bit", async () => {
   const explanation = await Explanation.open(golden("regression"));
-  assert.deepEqual(explanation.features, Array.from({ length: 12 }, (_, i) => `f${i}`));
+  assert.deepEqual(
+    explanation.features,
+    Array.from({ length: 12 }, (_, i) => `f${i}`),
+  );
   assert.deepEqual([...explanation.global!.values], numbers(12, 1).map(Math.abs));
   assert.deepEqual(explanation.baseValues, [0.1]);
   const local = await explanation.load("local");
   const expected = numbers(7 * 12, 2);
   for (let row = 0; row < 7; row++) {
-    for (let feature = 0; feature < 12; feature++) assert.ok(Object.is(local.values(0, feature)[row], expected[row * 12 + feature]));
+    for (let feature = 0; feature < 12; feature++)
+      assert.ok(Object.is(local.values(0, feature)[row], expected[row * 12 + feature]));
     const found = local.row(0, row);
     assert.equal(found.rest, 0);
     found.positions.forEach((position, i) => assert.equal(found.values[i], expected[row * 12 + position]));
@@ -52,7 +56,9 @@ test("a cut explanation has gaps, and a rest that makes each row add up", async 
       assert.ok(Math.abs(sum - expected.reduce((a, b) => a + b, 0)) < 1e-9);
     }
   }
-  const total = numbers(6, 6).map(Math.abs).reduce((a, b) => a + b, 0);
+  const total = numbers(6, 6)
+    .map(Math.abs)
+    .reduce((a, b) => a + b, 0);
   const shown = [...explanation.global!.values].filter((value) => !Number.isNaN(value));
   assert.equal(shown.length, 2);
   assert.ok(Math.abs(shown[0] + shown[1] + explanation.global!.rest - total) < 1e-9);
@@ -79,7 +85,10 @@ test("columns and labels keep their types, and missing values stay missing", asy
   assert.equal(labels.predicted!.value(0), "yes");
   assert.equal(labels.predictedOutput![0], 1);
   assert.equal(labels.true!.value(0), null);
-  assert.deepEqual(labels.proba!.map((column) => column[0]), [0.25, 0.75]);
+  assert.deepEqual(
+    labels.proba!.map((column) => column[0]),
+    [0.25, 0.75],
+  );
 });
 
 test("interactions are read without local importances", async () => {
@@ -98,26 +107,41 @@ test("interactions are read without local importances", async () => {
 
 test("a damaged file is refused with its name, and read again on the next try", async () => {
   let broken = true;
-  const source = golden("regression", (name, bytes) => (broken && name.startsWith("local-") ? bytes.map((byte, i) => byte ^ Number(i === 9)) : bytes));
+  const source = golden("regression", (name, bytes) =>
+    broken && name.startsWith("local-") ? bytes.map((byte, i) => byte ^ Number(i === 9)) : bytes,
+  );
   const explanation = await Explanation.open(source);
-  await assert.rejects(explanation.load("local", true), (error: Error) => error instanceof StoredDataError && /local-.*SHA-256/.test(error.message));
+  await assert.rejects(
+    explanation.load("local", true),
+    (error: Error) => error instanceof StoredDataError && /local-.*SHA-256/.test(error.message),
+  );
   broken = false;
   assert.equal((await explanation.load("local", true)).rows.count, 7);
 });
 
 test("manifests that readers must refuse are refused", () => {
   const refused = (text: string, why: RegExp): void => {
-    assert.throws(() => parseManifest(new TextEncoder().encode(text)), (error: Error) => error instanceof StoredDataError && why.test(error.message));
+    assert.throws(
+      () => parseManifest(new TextEncoder().encode(text)),
+      (error: Error) => error instanceof StoredDataError && why.test(error.message),
+    );
   };
   const manifest = (fields: string): string => `{"format": "explanation", "version": 1, ${fields}}`;
-  const info = '"info": {"id": "i", "created_at": "t", "method": "m", "task": "regression", "outputs": ["y"], "n_features": 1, "n_rows": 1}';
+  const info =
+    '"info": {"id": "i", "created_at": "t", "method": "m", "task": "regression", "outputs": ["y"], "n_features": 1, "n_rows": 1}';
   refused("{", /damaged/);
   refused('{"format": "explanation", "format": "explanation"}', /twice/);
   refused('{"format": "explanation", "version": NaN}', /damaged/);
   refused('{"format": "other"}', /no manifest/);
   refused('{"format": "explanation", "version": 2}', /newer/);
-  refused(manifest(`${info}, "parts": {}, "files": [{"name": "../x", "role": "view", "size": 1, "sha256": "", "shape": []}]`), /names a file/);
-  refused(manifest(`${info}, "parts": {"local": {"dtype": "float32", "kept": 2, "ranked": false}}, "files": []`), /keeps 2 of 1/);
+  refused(
+    manifest(`${info}, "parts": {}, "files": [{"name": "../x", "role": "view", "size": 1, "sha256": "", "shape": []}]`),
+    /names a file/,
+  );
+  refused(
+    manifest(`${info}, "parts": {"local": {"dtype": "float32", "kept": 2, "ranked": false}}, "files": []`),
+    /keeps 2 of 1/,
+  );
   refused(" ".repeat(300_000), /at most/);
 });
 

@@ -13,7 +13,13 @@ test("a state survives the way through a link", () => {
     weighting: "predicted",
     signed: true,
     search: "a&b=c 'd' 100% é 🚀",
-    settings: { "summary.kind": "violin", "data.x": "12", "data.jitter": true, "ice.steps": 2.5, "rows.filter": "true" },
+    settings: {
+      "summary.kind": "violin",
+      "data.x": "12",
+      "data.jitter": true,
+      "ice.steps": 2.5,
+      "rows.filter": "true",
+    },
   };
   const text = encodeState(state);
   assert.match(text, /^[A-Za-z0-9\-_.~%=&!*()']*$/);
@@ -27,7 +33,19 @@ test("the usual state is an empty text, and the theme stays the reader's", () =>
 });
 
 test("what a link says wrongly is left out", () => {
-  for (const text of ["row=-1", "row=abc", "weighting=none", "topK=x", "theme=dark", "%=1", "=", "a", "__proto__=1", "row=1e999", "sort=%E0%A4%A"]) {
+  for (const text of [
+    "row=-1",
+    "row=abc",
+    "weighting=none",
+    "topK=x",
+    "theme=dark",
+    "%=1",
+    "=",
+    "a",
+    "__proto__=1",
+    "row=1e999",
+    "sort=%E0%A4%A",
+  ]) {
     assert.deepEqual(decodeState(text), DEFAULTS, text);
   }
 });
@@ -52,7 +70,9 @@ test("CSV keeps all digits, quotes what must be, and holds no formulas", () => {
   ];
   assert.equal(
     toCsv({ columns: ["=name", "b", "c", "d", "e", "f"], rows }),
-    "'=name,b,c,d,e,f\r\n'=1+1,'+x,'-x,'@x,'\tx,\"'\rx\"\r\n" + '"say ""hi""","a,b","a\nb",plain,\'x,\r\n' + "0.30000000000000004,-5,1e-300,true,,\r\n",
+    "'=name,b,c,d,e,f\r\n'=1+1,'+x,'-x,'@x,'\tx,\"'\rx\"\r\n" +
+      '"say ""hi""","a,b","a\nb",plain,\'x,\r\n' +
+      "0.30000000000000004,-5,1e-300,true,,\r\n",
   );
 });
 

@@ -49,8 +49,13 @@ export function Bars({ rows, label, connected = false, stacked = false }: BarsPr
             </span>
             <span class="xd-bar-track">
               {!connected && zero > 0 && zero < 1 && <span class="xd-bar-zero" style={{ left: percent(zero) }} />}
-              {connected && i < rows.length - 1 && <span class="xd-bar-link" style={{ left: percent(place(row.to)) }} />}
-              <span class={`xd-bar-fill xd-tone-${row.tone}`} style={{ left: percent(start), width: percent(end - start) }} />
+              {connected && i < rows.length - 1 && (
+                <span class="xd-bar-link" style={{ left: percent(place(row.to)) }} />
+              )}
+              <span
+                class={`xd-bar-fill xd-tone-${row.tone}`}
+                style={{ left: percent(start), width: percent(end - start) }}
+              />
             </span>
             <span class="xd-bar-value" data-value={row.value} title={String(row.value)}>
               {row.text}
@@ -92,12 +97,20 @@ function percent(share: number): string {
 const LINE = 24;
 
 /** Returns rows of bars as a picture. */
-export function barsSvg(frame: HTMLElement, heading: string, rows: readonly BarRow[], connected = false): SVGSVGElement {
+export function barsSvg(
+  frame: HTMLElement,
+  heading: string,
+  rows: readonly BarRow[],
+  connected = false,
+): SVGSVGElement {
   const width = Math.max(480, frame.clientWidth);
   const picture = makePicture(frame, heading, width, rows.length * LINE);
   const style = getComputedStyle(frame);
   const ink = { "font-size": 12, "font-family": style.fontFamily, fill: variable(style, "text") };
-  const [left, right] = [Math.round(width * 0.36), width - 90];
+  const longest = Math.max(
+    ...rows.map((row) => row.name.length + (row.detail === undefined ? 0 : row.detail.length + 3)),
+  );
+  const [left, right] = [Math.round(Math.min(width * 0.4, longest * 6.6 + 14)), width - 90];
   const place = placer(rows, connected);
   const tones = { plain: "bar", positive: "positive", negative: "negative", total: "total", muted: "muted-bar" };
   rows.forEach((row, i) => {
@@ -106,8 +119,19 @@ export function barsSvg(frame: HTMLElement, heading: string, rows: readonly BarR
     const [start, end] = [x(Math.min(row.from, row.to)), x(Math.max(row.from, row.to))];
     const name = row.detail === undefined ? shown(row.name) : `${shown(row.name, 60)} = ${row.detail}`;
     picture.append(
-      make("text", { x: ORIGIN.x + left - 10, y: y + 16, "text-anchor": "end", ...ink }, cut(name, Math.floor(left / 6.6))),
-      make("rect", { x: start, y: y + 4, width: Math.max(1, end - start), height: LINE - 8, rx: 2, fill: variable(style, tones[row.tone]) }),
+      make(
+        "text",
+        { x: ORIGIN.x + left - 10, y: y + 16, "text-anchor": "end", ...ink },
+        cut(name, Math.floor(left / 6.6)),
+      ),
+      make("rect", {
+        x: start,
+        y: y + 4,
+        width: Math.max(1, end - start),
+        height: LINE - 8,
+        rx: 2,
+        fill: variable(style, tones[row.tone]),
+      }),
       make("text", { x: ORIGIN.x + width, y: y + 16, "text-anchor": "end", ...ink }, row.text),
     );
   });

@@ -12,7 +12,14 @@ export interface Coloring {
 
 export type Legend =
   | { readonly kind: "none" }
-  | { readonly kind: "ramp"; readonly low: number; readonly high: number; readonly time: boolean; readonly ramp: readonly Rgb[]; readonly missing: Rgb | null }
+  | {
+      readonly kind: "ramp";
+      readonly low: number;
+      readonly high: number;
+      readonly time: boolean;
+      readonly ramp: readonly Rgb[];
+      readonly missing: Rgb | null;
+    }
   | { readonly kind: "category"; readonly entries: readonly { readonly name: string | null; readonly color: Rgb }[] };
 
 /** Returns the colours of `count` points by a column, or one for all. */
@@ -30,7 +37,14 @@ function byNumber(column: Column, colors: Colors): Coloring {
     if (Number.isNaN(value)) missing = true;
     return Number.isNaN(value) ? 256 : Math.min(255, Math.max(0, Math.round((value - low) * scale)));
   });
-  const legend: Legend = { kind: "ramp", low, high, time: column.kind === "time", ramp: colors.ramp, missing: missing ? colors.missing : null };
+  const legend: Legend = {
+    kind: "ramp",
+    low,
+    high,
+    time: column.kind === "time",
+    ramp: colors.ramp,
+    missing: missing ? colors.missing : null,
+  };
   return { index, table: [...colors.ramp, colors.missing], legend };
 }
 
@@ -39,10 +53,16 @@ function byCategory(column: Column, colors: Colors): Coloring {
   const counts = new Float64Array(column.categories.length);
   for (let i = 0; i < column.values.length; i++) if (!Number.isNaN(column.values[i])) counts[column.values[i]]++;
   const present = Array.from(counts.keys()).filter((code) => counts[code] > 0);
-  const frequent = present.length <= CATEGORIES ? present : [...present].sort((a, b) => counts[b] - counts[a]).slice(0, CATEGORIES - 1);
+  const frequent =
+    present.length <= CATEGORIES
+      ? present
+      : [...present].sort((a, b) => counts[b] - counts[a]).slice(0, CATEGORIES - 1);
   const chosen = new Map(frequent.sort((a, b) => a - b).map((code, place) => [code, place]));
   const index = Uint16Array.from(column.values, (code) => chosen.get(code) ?? CATEGORIES);
-  const entries = Array.from(chosen, ([code, place]) => ({ name: column.categories[code] as string | null, color: colors.categories[place] }));
+  const entries = Array.from(chosen, ([code, place]) => ({
+    name: column.categories[code] as string | null,
+    color: colors.categories[place],
+  }));
   const more = present.length > frequent.length || column.values.some(Number.isNaN);
   if (more) entries.push({ name: null, color: colors.missing });
   return { index, table: [...colors.categories, colors.missing], legend: { kind: "category", entries } };

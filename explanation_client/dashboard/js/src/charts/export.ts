@@ -4,8 +4,20 @@ import { shown } from "../lib/text";
 
 const SVG = "http://www.w3.org/2000/svg";
 const STYLES = [
-  "fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-opacity", "stroke-linecap", "opacity",
-  "font-size", "font-family", "font-weight", "text-anchor", "dominant-baseline", "visibility",
+  "fill",
+  "fill-opacity",
+  "stroke",
+  "stroke-width",
+  "stroke-dasharray",
+  "stroke-opacity",
+  "stroke-linecap",
+  "opacity",
+  "font-size",
+  "font-family",
+  "font-weight",
+  "text-anchor",
+  "dominant-baseline",
+  "visibility",
 ];
 const PAD = 16;
 const HEAD = 44;
@@ -18,7 +30,9 @@ export function drawnSvg(frame: HTMLElement, heading: string): SVGSVGElement {
     const box = element.getBoundingClientRect();
     const place = { x: box.left - outer.left + PAD, y: box.top - outer.top + HEAD };
     if (element instanceof HTMLCanvasElement) {
-      picture.append(make("image", { ...place, width: box.width, height: box.height, href: element.toDataURL("image/png") }));
+      picture.append(
+        make("image", { ...place, width: box.width, height: box.height, href: element.toDataURL("image/png") }),
+      );
     } else {
       const group = make("g", { transform: `translate(${place.x} ${place.y})` });
       for (const child of element.children) group.append(styled(child));
@@ -39,6 +53,83 @@ export function makePicture(element: Element, heading: string, width: number, he
   return picture;
 }
 
+/** Adds what stands around a chart below it: what its colours mean, and what it shows of what. */
+export function addFoot(picture: SVGSVGElement, element: HTMLElement, legend: Element | null, note: string): void {
+  const style = getComputedStyle(element);
+  const height = Number(picture.getAttribute("height"));
+  let at = height;
+  if (legend !== null) {
+    const box = legend.getBoundingClientRect();
+    picture.append(drawnLegend(legend, PAD - box.left, at - box.top));
+    at += box.height + 8;
+  }
+  if (note !== "") {
+    const width = Number(picture.getAttribute("width"));
+    for (const line of wrapped(note, Math.floor((width - 2 * PAD) / 5.6))) {
+      picture.append(
+        make(
+          "text",
+          {
+            x: PAD,
+            y: at + 11,
+            "font-size": 11,
+            "font-family": style.fontFamily,
+            fill: variable(style, "muted"),
+          },
+          line,
+        ),
+      );
+      at += 15;
+    }
+  }
+  if (at === height) return;
+  at += PAD - 4;
+  picture.setAttribute("height", String(Math.ceil(at)));
+  picture.setAttribute("viewBox", `0 0 ${picture.getAttribute("width")} ${Math.ceil(at)}`);
+  picture.querySelector("rect")?.setAttribute("height", String(Math.ceil(at)));
+}
+
+/** The texts, dots and ramps of a legend where they stand on the page. */
+function drawnLegend(legend: Element, dx: number, dy: number): SVGGElement {
+  const group = make("g", { transform: `translate(${dx} ${dy})` });
+  for (const element of legend.querySelectorAll("*")) {
+    const box = element.getBoundingClientRect();
+    const style = getComputedStyle(element);
+    const [x, y] = [box.left, box.top + box.height / 2];
+    if (element.localName === "i")
+      group.append(make("circle", { cx: x + 5, cy: y, r: 5, fill: style.backgroundColor }));
+    else if (element.classList.contains("xd-legend-ramp")) {
+      const stops = style.backgroundImage.match(/rgba?\([^)]*\)/g) ?? [];
+      const step = box.width / Math.max(1, stops.length);
+      stops.forEach((fill, i) =>
+        group.append(make("rect", { x: x + i * step, y: box.top, width: step + 0.5, height: box.height, fill })),
+      );
+    } else if (element.childElementCount === 0 || element.lastChild?.nodeType === Node.TEXT_NODE) {
+      const text = element.lastChild?.textContent ?? "";
+      const indent = element.childElementCount > 0 ? 16 : 0;
+      group.append(
+        make(
+          "text",
+          { x: x + indent, y: y + 4, "font-size": 12, "font-family": style.fontFamily, fill: style.color },
+          shown(text, 40),
+        ),
+      );
+    }
+  }
+  return group;
+}
+
+/** A text as lines of at most some characters. */
+function wrapped(text: string, length: number): string[] {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const last = lines[lines.length - 1];
+    if (last !== "" && last.length + word.length >= length) lines.push(word);
+    else lines[lines.length - 1] = last === "" ? word : `${last} ${word}`;
+  }
+  return lines;
+}
+
 export const ORIGIN = { x: PAD, y: HEAD } as const;
 
 /** Returns a colour of the theme. */
@@ -47,7 +138,11 @@ export function variable(style: CSSStyleDeclaration, name: string): string {
 }
 
 /** Returns an SVG element with attributes and a text. */
-export function make<K extends keyof SVGElementTagNameMap>(tag: K, attributes: Readonly<Record<string, string | number>>, text?: string): SVGElementTagNameMap[K] {
+export function make<K extends keyof SVGElementTagNameMap>(
+  tag: K,
+  attributes: Readonly<Record<string, string | number>>,
+  text?: string,
+): SVGElementTagNameMap[K] {
   const made = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
   if (text !== undefined) made.textContent = text;

@@ -26,7 +26,13 @@ interface HistogramProps {
 }
 
 /** Counts of a column, in the groups of another one. */
-export function countRows(column: Column, groups: Uint16Array | null, nGroups: number, bins: number, mask: Uint8Array | null): Bins {
+export function countRows(
+  column: Column,
+  groups: Uint16Array | null,
+  nGroups: number,
+  bins: number,
+  mask: Uint8Array | null,
+): Bins {
   if (column.kind !== "category") return binned(column.values, bins, groups, nGroups, mask);
   const counts = Array.from({ length: nGroups }, () => new Float64Array(Math.max(1, column.categories.length)));
   for (let row = 0; row < column.values.length; row++) {
@@ -36,24 +42,40 @@ export function countRows(column: Column, groups: Uint16Array | null, nGroups: n
   return { edges: Array.from({ length: counts[0].length + 1 }, (_, i) => i - 0.5), counts };
 }
 
-export function Histogram({ column, groups = null, bins = 30, xLabel, yLabel, label, height = 420, mask = null }: HistogramProps): JSX.Element {
+export function Histogram({
+  column,
+  groups = null,
+  bins = 30,
+  xLabel,
+  yLabel,
+  label,
+  height = 420,
+  mask = null,
+}: HistogramProps): JSX.Element {
   const { format } = useApp();
   const colors = useColors();
   const split = groups?.kind === "category" ? groups : null;
   const coloring = useMemo(() => (split ? colorBy(split, split.values.length, colors) : null), [colors, split]);
   const nGroups = coloring?.table.length ?? 1;
-  const counted = useMemo(() => countRows(column, coloring?.index ?? null, nGroups, bins, mask), [column, coloring, nGroups, bins, mask]);
+  const counted = useMemo(
+    () => countRows(column, coloring?.index ?? null, nGroups, bins, mask),
+    [column, coloring, nGroups, bins, mask],
+  );
   const totals = useMemo(() => totalsOf(counted), [counted]);
   const x = useMemo<Domain>(() => {
     const domain = columnDomain(column);
-    return domain.kind === "category" ? domain : { ...domain, low: counted.edges[0], high: counted.edges[counted.edges.length - 1] };
+    return domain.kind === "category"
+      ? domain
+      : { ...domain, low: counted.edges[0], high: counted.edges[counted.edges.length - 1] };
   }, [column, counted]);
   const y = useMemo<Domain>(() => ({ kind: "number", low: 0, high: Math.max(1, ...totals) * 1.05 }), [totals]);
   const [active, setActive] = useState(-1);
   const range = (bin: number): string =>
     column.kind === "category"
       ? shown(column.categories[bin] ?? "", 60)
-      : [counted.edges[bin], counted.edges[bin + 1]].map((edge) => (column.kind === "time" ? format.time(edge) : format.number(edge))).join(" – ");
+      : [counted.edges[bin], counted.edges[bin + 1]]
+          .map((edge) => (column.kind === "time" ? format.time(edge) : format.number(edge)))
+          .join(" – ");
   const names = coloring?.legend.kind === "category" ? coloring.legend.entries : [];
   const facts = (bin: number): Fact[] => [
     [yLabel, format.integer(totals[bin])],
@@ -78,12 +100,35 @@ export function Histogram({ column, groups = null, bins = 30, xLabel, yLabel, la
       label={label}
       over={(frame) => (
         <>
-          <div class="xd-hit" onPointerMove={(event) => setActive(binAt(frame, event.offsetX))} onPointerLeave={() => setActive(-1)} />
-          {active >= 0 && <Tooltip x={(frame.x(counted.edges[active]) + frame.x(counted.edges[active + 1])) / 2} y={frame.y(totals[active])} width={frame.width} title={range(active)} facts={facts(active)} />}
+          <div
+            class="xd-hit"
+            onPointerMove={(event) => setActive(binAt(frame, event.offsetX))}
+            onPointerLeave={() => setActive(-1)}
+          />
+          {active >= 0 && (
+            <Tooltip
+              x={(frame.x(counted.edges[active]) + frame.x(counted.edges[active + 1])) / 2}
+              y={frame.y(totals[active])}
+              width={frame.width}
+              title={range(active)}
+              facts={facts(active)}
+            />
+          )}
         </>
       )}
     >
-      {(frame) => totals.map((_, bin) => <Column key={bin} frame={frame} counted={counted} bin={bin} fills={coloring?.table.map(css) ?? null} gap={column.kind === "category" ? 0.15 : 0} />)}
+      {(frame) =>
+        totals.map((_, bin) => (
+          <Column
+            key={bin}
+            frame={frame}
+            counted={counted}
+            bin={bin}
+            fills={coloring?.table.map(css) ?? null}
+            gap={column.kind === "category" ? 0.15 : 0}
+          />
+        ))
+      }
     </Plot>
   );
 }
@@ -106,7 +151,17 @@ function Column({ frame, counted, bin, fills, gap }: ColumnProps): JSX.Element {
         if (!counts[bin]) return null;
         const [from, to] = [frame.y(below), frame.y(below + counts[bin])];
         below += counts[bin];
-        return <rect key={group} class="xd-column" style={fills ? { fill: fills[group] } : undefined} x={start + room} y={to} width={Math.max(1, end - start - 2 * room)} height={Math.max(0, from - to)} />;
+        return (
+          <rect
+            key={group}
+            class="xd-column"
+            style={fills ? { fill: fills[group] } : undefined}
+            x={start + room}
+            y={to}
+            width={Math.max(1, end - start - 2 * room)}
+            height={Math.max(0, from - to)}
+          />
+        );
       })}
     </g>
   );

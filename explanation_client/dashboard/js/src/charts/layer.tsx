@@ -26,7 +26,17 @@ interface LayerProps {
 export type Arrow = "ArrowLeft" | "ArrowRight" | "ArrowUp" | "ArrowDown" | "Home" | "End";
 const ARROWS: readonly string[] = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"];
 
-export function PointLayer({ frame, points, inputs, grid, label, marked = [], describe, onSelect, step }: LayerProps): JSX.Element {
+export function PointLayer({
+  frame,
+  points,
+  inputs,
+  grid,
+  label,
+  marked = [],
+  describe,
+  onSelect,
+  step,
+}: LayerProps): JSX.Element {
   const { dark, announce, t } = useApp();
   const canvas = useRef<HTMLCanvasElement>(null);
   const [active, setActive] = useState<{ point: number; byKey: boolean } | null>(null);
@@ -65,7 +75,8 @@ export function PointLayer({ frame, points, inputs, grid, label, marked = [], de
   };
   const at = (event: PointerEvent | MouseEvent): number => drawn.current?.at(event.offsetX, event.offsetY) ?? -1;
   const set = drawn.current?.set;
-  const place = (point: number): [number, number] | null => (set !== undefined && point < set.count && set.x[point] >= 0 ? [set.x[point], set.y[point]] : null);
+  const place = (point: number): [number, number] | null =>
+    set !== undefined && point < set.count && set.x[point] >= 0 ? [set.x[point], set.y[point]] : null;
   const here = active && place(active.point);
   return (
     <>
@@ -100,7 +111,11 @@ export function PointLayer({ frame, points, inputs, grid, label, marked = [], de
   );
 }
 
-function gridLines({ x, y, left, top, right, bottom }: Frame, grid: { x: boolean; y: boolean }, colors: Colors): GridLines {
+function gridLines(
+  { x, y, left, top, right, bottom }: Frame,
+  grid: { x: boolean; y: boolean },
+  colors: Colors,
+): GridLines {
   return {
     x: grid.x ? x.ticks.map((tick) => x(tick.value)) : [],
     y: grid.y ? y.ticks.map((tick) => y(tick.value)) : [],
@@ -134,7 +149,9 @@ interface Order {
 }
 
 function order(along: Float32Array, set: PointSet): Order {
-  const drawn = Uint32Array.from(Array.from({ length: set.count }, (_, i) => i).filter((i) => set.x[i] >= 0 && set.y[i] >= 0));
+  const drawn = Uint32Array.from(
+    Array.from({ length: set.count }, (_, i) => i).filter((i) => set.x[i] >= 0 && set.y[i] >= 0),
+  );
   const sorted = drawn.sort((a, b) => along[a] - along[b] || a - b);
   const rank = new Uint32Array(set.count);
   sorted.forEach((point, i) => (rank[point] = i));

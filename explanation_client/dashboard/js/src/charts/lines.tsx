@@ -31,10 +31,14 @@ interface LinesProps {
 
 export function Lines({ series, x, y, xLabel, yLabel, label, height = 380, describe }: LinesProps): JSX.Element {
   const [active, setActive] = useState<number | null>(null);
-  const places = series.reduce<ArrayLike<number>>((longest, { x: own }) => (own.length > longest.length ? own : longest), []);
+  const places = series.reduce<ArrayLike<number>>(
+    (longest, { x: own }) => (own.length > longest.length ? own : longest),
+    [],
+  );
   const nearest = (scale: Scale, at: number): number | null => {
     let best: number | null = null;
-    for (let i = 0; i < places.length; i++) if (best === null || Math.abs(scale(places[i]) - at) < Math.abs(scale(best) - at)) best = places[i];
+    for (let i = 0; i < places.length; i++)
+      if (best === null || Math.abs(scale(places[i]) - at) < Math.abs(scale(best) - at)) best = places[i];
     return best;
   };
   // The main lines are drawn last, over the others.
@@ -49,20 +53,30 @@ export function Lines({ series, x, y, xLabel, yLabel, label, height = 380, descr
       label={label}
       over={(frame) => (
         <>
-          <div class="xd-hit" onPointerMove={(event) => setActive(nearest(frame.x, event.offsetX))} onPointerLeave={() => setActive(null)} />
-          {active !== null && <Tooltip x={frame.x(active)} y={frame.top + 40} width={frame.width} {...describe(active)} />}
+          <div
+            class="xd-hit"
+            onPointerMove={(event) => setActive(nearest(frame.x, event.offsetX))}
+            onPointerLeave={() => setActive(null)}
+          />
+          {active !== null && (
+            <Tooltip x={frame.x(active)} y={frame.top + 40} width={frame.width} {...describe(active)} />
+          )}
         </>
       )}
     >
       {(frame) => (
         <>
-          {active !== null && <line class="xd-rule" x1={frame.x(active)} x2={frame.x(active)} y1={frame.top} y2={frame.bottom} />}
+          {active !== null && (
+            <line class="xd-rule" x1={frame.x(active)} x2={frame.x(active)} y1={frame.top} y2={frame.bottom} />
+          )}
           {sorted.map(({ key, x: xs, y: ys, tone, at }) => (
             <g key={key}>
               <path class={`xd-line xd-line-${tone}`} d={path(xs, ys, frame.x, frame.y)} />
               {x.kind === "category" &&
                 tone !== "faint" &&
-                Array.from(xs, (place, i) => <circle key={i} class={`xd-dot xd-dot-${tone}`} cx={frame.x(place)} cy={frame.y(ys[i])} r={4} />)}
+                Array.from(xs, (place, i) => (
+                  <circle key={i} class={`xd-dot xd-dot-${tone}`} cx={frame.x(place)} cy={frame.y(ys[i])} r={4} />
+                ))}
               {at && <circle class={`xd-dot xd-dot-${tone}`} cx={frame.x(at.x)} cy={frame.y(at.y)} r={5} />}
             </g>
           ))}

@@ -55,7 +55,9 @@ export function Matrix({ rows, columns, value, xLabel, yLabel, label, describe, 
               if (cell) onSelect?.(...cell);
             }}
           />
-          {active && <Tooltip x={frame.x(active[1])} y={frame.y(active[0])} width={frame.width} {...describe(...active)} />}
+          {active && (
+            <Tooltip x={frame.x(active[1])} y={frame.y(active[0])} width={frame.width} {...describe(...active)} />
+          )}
         </>
       )}
     >
@@ -66,9 +68,23 @@ export function Matrix({ rows, columns, value, xLabel, yLabel, label, describe, 
           const color = colors.heat[shade(found)];
           return (
             <g key={`${r}/${c}`}>
-              <rect class="xd-cell" style={{ fill: css(color) }} x={frame.x(c) - w / 2} y={frame.y(r) - h / 2} width={w} height={h} />
+              <rect
+                class="xd-cell"
+                style={{ fill: css(color) }}
+                x={frame.x(c) - w / 2}
+                y={frame.y(r) - h / 2}
+                width={w}
+                height={h}
+              />
               {w > 46 && h > 17 && (
-                <text class="xd-tick" style={{ fill: inkOn(color) }} x={frame.x(c)} y={frame.y(r)} dy="0.35em" text-anchor="middle">
+                <text
+                  class="xd-tick"
+                  style={{ fill: inkOn(color) }}
+                  x={frame.x(c)}
+                  y={frame.y(r)}
+                  dy="0.35em"
+                  text-anchor="middle"
+                >
                   {format.number(found)}
                 </text>
               )}

@@ -67,14 +67,39 @@ export function Plot(props: PlotProps): JSX.Element {
   );
 }
 
-function Drawing({ width, height, x, y, xLabel, yLabel, grid = "both", down = false, left: least = 0, canvas, children, over, label }: PlotProps & { width: number }): JSX.Element {
+function Drawing({
+  width,
+  height,
+  x,
+  y,
+  xLabel,
+  yLabel,
+  grid = "both",
+  down = false,
+  left: least = 0,
+  canvas,
+  children,
+  over,
+  label,
+}: PlotProps & { width: number }): JSX.Element {
   const { format } = useApp();
-  const frame = useMemo(() => layOut({ width, height, x, y, least, down }, format), [width, height, x, y, least, down, format]);
-  const lines = (of: "x" | "y", domain: Domain): boolean => (grid === "both" && domain.kind !== "category") || grid === of;
+  const frame = useMemo(
+    () => layOut({ width, height, x, y, least, down }, format),
+    [width, height, x, y, least, down, format],
+  );
+  const lines = (of: "x" | "y", domain: Domain): boolean =>
+    (grid === "both" && domain.kind !== "category") || grid === of;
   return (
     <>
       {canvas?.(frame)}
-      <svg class="xd-drawing" width={width} height={height} role={label === undefined ? undefined : "img"} aria-label={label} aria-hidden={label === undefined}>
+      <svg
+        class="xd-drawing"
+        width={width}
+        height={height}
+        role={label === undefined ? undefined : "img"}
+        aria-label={label}
+        aria-hidden={label === undefined}
+      >
         {canvas === undefined && <Grid frame={frame} x={lines("x", x)} y={lines("y", y)} />}
         <Axes frame={frame} xLabel={xLabel} yLabel={yLabel} rotated={x.kind === "category" && crowded(frame)} />
         {children?.(frame)}
@@ -103,7 +128,16 @@ function layOut({ width, height, x, y, least, down }: Layout, format: Format): F
   const crossed = makeScale(x, left, right, format, Math.min(80, narrow));
   const long = x.kind === "category" ? Math.max(...x.names.map((name) => name.length)) : 0;
   const bottom = height - (x.kind === "category" && long * DIGIT > narrow ? 24 + Math.min(70, long * DIGIT * 0.7) : 40);
-  return { width, height, left, top, right, bottom, x: crossed, y: makeScale(y, down ? top : bottom, down ? bottom : top, format, y.kind === "category" ? 18 : 56) };
+  return {
+    width,
+    height,
+    left,
+    top,
+    right,
+    bottom,
+    x: crossed,
+    y: makeScale(y, down ? top : bottom, down ? bottom : top, format, y.kind === "category" ? 18 : 56),
+  };
 }
 
 function crowded({ x, left, right }: Frame): boolean {
@@ -111,11 +145,25 @@ function crowded({ x, left, right }: Frame): boolean {
   return longest * DIGIT > (right - left) / Math.max(1, x.ticks.length);
 }
 
-function Grid({ frame: { left, right, top, bottom, x, y }, x: vertical, y: horizontal }: { frame: Frame; x: boolean; y: boolean }): JSX.Element {
+function Grid({
+  frame: { left, right, top, bottom, x, y },
+  x: vertical,
+  y: horizontal,
+}: {
+  frame: Frame;
+  x: boolean;
+  y: boolean;
+}): JSX.Element {
   return (
     <g class="xd-grid">
-      {vertical && x.ticks.map((tick) => <line key={`x${tick.value}`} x1={x(tick.value)} x2={x(tick.value)} y1={top} y2={bottom} />)}
-      {horizontal && y.ticks.map((tick) => <line key={`y${tick.value}`} x1={left} x2={right} y1={y(tick.value)} y2={y(tick.value)} />)}
+      {vertical &&
+        x.ticks.map((tick) => (
+          <line key={`x${tick.value}`} x1={x(tick.value)} x2={x(tick.value)} y1={top} y2={bottom} />
+        ))}
+      {horizontal &&
+        y.ticks.map((tick) => (
+          <line key={`y${tick.value}`} x1={left} x2={right} y1={y(tick.value)} y2={y(tick.value)} />
+        ))}
     </g>
   );
 }
@@ -127,7 +175,12 @@ interface AxesProps {
   rotated: boolean;
 }
 
-function Axes({ frame: { left, right, top, bottom, width, height, x, y }, xLabel, yLabel, rotated }: AxesProps): JSX.Element {
+function Axes({
+  frame: { left, right, top, bottom, width, height, x, y },
+  xLabel,
+  yLabel,
+  rotated,
+}: AxesProps): JSX.Element {
   const room = Math.max(3, Math.floor((left - 30) / DIGIT));
   const middle = (top + bottom) / 2;
   return (
@@ -135,7 +188,12 @@ function Axes({ frame: { left, right, top, bottom, width, height, x, y }, xLabel
       <line class="xd-axis-line" x1={left} x2={right} y1={bottom} y2={bottom} />
       {x.ticks.map((tick) =>
         rotated ? (
-          <text key={tick.value} class="xd-tick" transform={`translate(${x(tick.value) + 4} ${bottom + 12}) rotate(-38)`} text-anchor="end">
+          <text
+            key={tick.value}
+            class="xd-tick"
+            transform={`translate(${x(tick.value) + 4} ${bottom + 12}) rotate(-38)`}
+            text-anchor="end"
+          >
             {cut(tick.label, 14)}
           </text>
         ) : (

@@ -41,7 +41,14 @@ export function pointStyle(count: number): { radius: number; alpha: number } {
 }
 
 /** Returns the picture of some points over a background with grid lines. */
-export function paint(points: PointSet, width: number, height: number, ratio: number, background: Rgb, grid: GridLines | null): Painted {
+export function paint(
+  points: PointSet,
+  width: number,
+  height: number,
+  ratio: number,
+  background: Rgb,
+  grid: GridLines | null,
+): Painted {
   const w = Math.max(1, Math.round(width * ratio));
   const h = Math.max(1, Math.round(height * ratio));
   const image = new ImageData(w, h);
@@ -77,7 +84,12 @@ export function pointAt({ image, owner, ratio }: Painted, x: number, y: number, 
   return found;
 }
 
-function drawDiscs({ count, x, y, color, table, radius, alpha }: PointSet, image: ImageData, owner: Uint32Array, ratio: number): void {
+function drawDiscs(
+  { count, x, y, color, table, radius, alpha }: PointSet,
+  image: ImageData,
+  owner: Uint32Array,
+  ratio: number,
+): void {
   const { width, height, data } = image;
   const stamp = disc(radius * ratio, alpha);
   const reach = stamp.reach;
@@ -100,7 +112,12 @@ function drawDiscs({ count, x, y, color, table, radius, alpha }: PointSet, image
 }
 
 /** Points of two by two pixels that cover what is below them: what millions of points need. */
-function drawSquares({ count, x, y, color, table }: PointSet, image: ImageData, owner: Uint32Array, ratio: number): void {
+function drawSquares(
+  { count, x, y, color, table }: PointSet,
+  image: ImageData,
+  owner: Uint32Array,
+  ratio: number,
+): void {
   const { width, height } = image;
   const pixels = new Uint32Array(image.data.buffer);
   const inks = Uint32Array.from(table, packed);
@@ -119,7 +136,10 @@ function drawSquares({ count, x, y, color, table }: PointSet, image: ImageData, 
 }
 
 /** The pixels of a disc, with how much of each it covers. */
-function disc(radius: number, alpha: number): { reach: number; dx: Int32Array; dy: Int32Array; alpha: Int32Array; inside: Uint8Array } {
+function disc(
+  radius: number,
+  alpha: number,
+): { reach: number; dx: Int32Array; dy: Int32Array; alpha: Int32Array; inside: Uint8Array } {
   const reach = Math.ceil(radius + 0.5);
   const found: [number, number, number, number][] = [];
   for (let dy = -reach; dy <= reach; dy++) {

@@ -48,7 +48,8 @@ export function numberDomain(low: number, high: number, room = 0.04): Domain {
 
 /** Returns the domain of a column. */
 export function columnDomain(column: Column, room?: number): Domain {
-  if (column.kind === "category") return { kind: "category", names: column.categories.length ? column.categories : [""] };
+  if (column.kind === "category")
+    return { kind: "category", names: column.categories.length ? column.categories : [""] };
   const [low, high] = extent(column.values);
   const domain = numberDomain(low, high, room);
   return column.kind === "time" && domain.kind !== "category" ? { ...domain, kind: "time" } : domain;
@@ -64,7 +65,12 @@ export function makeScale(domain: Domain, from: number, to: number, format: Form
     invert: (at: number) => low + (at - from) / step,
     low,
     high,
-    ticks: domain.kind === "category" ? categoryTicks(domain.names, Math.abs(to - from), gap) : domain.kind === "time" ? timeTicks(low, high, count) : numberTicks(low, high, count, format),
+    ticks:
+      domain.kind === "category"
+        ? categoryTicks(domain.names, Math.abs(to - from), gap)
+        : domain.kind === "time"
+          ? timeTicks(low, high, count)
+          : numberTicks(low, high, count, format),
   });
 }
 
@@ -77,8 +83,15 @@ function timeTicks(low: number, high: number, count: number): Tick[] {
   const found = utcTicks(new Date(low), new Date(high), count);
   const texts = found.map((date) => date.toISOString());
   // As much of each time as tells it from the others.
-  const length = texts.every((text) => text.endsWith("T00:00:00.000Z")) ? (texts.every((text) => text.slice(8, 10) === "01") ? 7 : 10) : 16;
-  return found.map((date, i) => ({ value: date.getTime(), label: length === 16 ? texts[i].slice(5, 16).replace("T", " ") : texts[i].slice(0, length) }));
+  const length = texts.every((text) => text.endsWith("T00:00:00.000Z"))
+    ? texts.every((text) => text.slice(8, 10) === "01")
+      ? 7
+      : 10
+    : 16;
+  return found.map((date, i) => ({
+    value: date.getTime(),
+    label: length === 16 ? texts[i].slice(5, 16).replace("T", " ") : texts[i].slice(0, length),
+  }));
 }
 
 /** Where names do not all fit, every second, third, ... has a tick. */

@@ -31,7 +31,23 @@ interface ScatterProps {
   yDomain?: Domain;
 }
 
-export function Scatter({ x, y, color, xLabel, yLabel, label, height = 420, mask = null, jitter, selected = -1, second = -1, describe, onSelect, children, yDomain }: ScatterProps): JSX.Element {
+export function Scatter({
+  x,
+  y,
+  color,
+  xLabel,
+  yLabel,
+  label,
+  height = 420,
+  mask = null,
+  jitter,
+  selected = -1,
+  second = -1,
+  describe,
+  onSelect,
+  children,
+  yDomain,
+}: ScatterProps): JSX.Element {
   const xs = useMemo(() => columnDomain(x), [x]);
   const ys = useMemo(() => yDomain ?? columnDomain(y), [y, yDomain]);
   const [spreadX, spreadY] = [jitter?.x ?? x.kind === "category", jitter?.y ?? y.kind === "category"];
@@ -74,7 +90,13 @@ export function Scatter({ x, y, color, xLabel, yLabel, label, height = 420, mask
 }
 
 /** Places along an axis; the same row is always spread in the same way. */
-function place(column: Column, scale: Frame["x"], spread: boolean, seed: number, mask: Uint8Array | null): Float32Array {
+function place(
+  column: Column,
+  scale: Frame["x"],
+  spread: boolean,
+  seed: number,
+  mask: Uint8Array | null,
+): Float32Array {
   const { values } = column;
   const width = spread ? (column.kind === "category" ? Math.abs(scale(1) - scale(0)) * 0.7 : 14) : 0;
   const out = new Float32Array(values.length);

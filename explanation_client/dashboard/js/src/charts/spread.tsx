@@ -37,7 +37,18 @@ interface SpreadProps {
 
 const BAND = 34;
 
-export function Spread({ bands, kind, x, xLabel, label, mask, selected, describe, describeBand, onSelect }: SpreadProps): JSX.Element {
+export function Spread({
+  bands,
+  kind,
+  x,
+  xLabel,
+  label,
+  mask,
+  selected,
+  describe,
+  describeBand,
+  onSelect,
+}: SpreadProps): JSX.Element {
   const y = useMemo<Domain>(() => ({ kind: "category", names: bands.map(({ name }) => name) }), [bands]);
   const height = bands.length * BAND + 56;
   const nRows = bands[0]?.values.length ?? 0;
@@ -49,8 +60,19 @@ export function Spread({ bands, kind, x, xLabel, label, mask, selected, describe
     };
     return (
       <>
-        <div class="xd-hit" onPointerMove={(event) => setActive(bandAt(event.offsetY))} onPointerLeave={() => setActive(-1)} />
-        {active >= 0 && active < bands.length && <Tooltip x={frame.x(bands[active].figures?.q50 ?? 0)} y={frame.y(active)} width={frame.width} {...describeBand(active)} />}
+        <div
+          class="xd-hit"
+          onPointerMove={(event) => setActive(bandAt(event.offsetY))}
+          onPointerLeave={() => setActive(-1)}
+        />
+        {active >= 0 && active < bands.length && (
+          <Tooltip
+            x={frame.x(bands[active].figures?.q50 ?? 0)}
+            y={frame.y(active)}
+            width={frame.width}
+            {...describeBand(active)}
+          />
+        )}
       </>
     );
   };
@@ -61,14 +83,27 @@ export function Spread({ bands, kind, x, xLabel, label, mask, selected, describe
       inputs={[bands, mask]}
       grid={{ x: true, y: false }}
       label={label}
-      marked={selected < 0 ? [] : bands.map((_, band) => ({ point: band * nRows + selected, kind: "selected" as const }))}
+      marked={
+        selected < 0 ? [] : bands.map((_, band) => ({ point: band * nRows + selected, kind: "selected" as const }))
+      }
       describe={(point) => describe(Math.floor(point / nRows), point % nRows)}
       onSelect={(point) => onSelect(point % nRows)}
       step={stepper(bands, mask)}
     />
   );
   return (
-    <Plot height={height} x={x} y={y} xLabel={xLabel} yLabel="" grid="x" down canvas={kind === "swarm" ? canvas : undefined} over={kind === "swarm" ? undefined : over} label={kind === "swarm" ? undefined : label}>
+    <Plot
+      height={height}
+      x={x}
+      y={y}
+      xLabel={xLabel}
+      yLabel=""
+      grid="x"
+      down
+      canvas={kind === "swarm" ? canvas : undefined}
+      over={kind === "swarm" ? undefined : over}
+      label={kind === "swarm" ? undefined : label}
+    >
       {(frame) => (
         <>
           <line class="xd-zero" x1={frame.x(0)} x2={frame.x(0)} y1={frame.top} y2={frame.bottom} />
@@ -76,7 +111,9 @@ export function Spread({ bands, kind, x, xLabel, label, mask, selected, describe
             bands.map((band, i) => (
               <g key={i}>
                 {kind === "violin" && <Outline band={band} frame={frame} middle={frame.y(i)} mask={mask} />}
-                {band.figures && <Box figures={band.figures} frame={frame} middle={frame.y(i)} slim={kind === "violin"} />}
+                {band.figures && (
+                  <Box figures={band.figures} frame={frame} middle={frame.y(i)} slim={kind === "violin"} />
+                )}
               </g>
             ))}
         </>
@@ -89,8 +126,15 @@ export function Spread({ bands, kind, x, xLabel, label, mask, selected, describe
 function swarm(bands: readonly Band[], frame: Frame, colors: Colors, mask: Uint8Array | null): PointSet {
   const nRows = bands[0]?.values.length ?? 0;
   const count = bands.length * nRows;
-  const set = { count, x: new Float32Array(count), y: new Float32Array(count), color: new Uint16Array(count), table: [...colors.ramp, colors.missing] };
-  const { radius, alpha } = nRows > 20_000 ? { radius: 0.6, alpha: 1 } : { radius: Math.min(2.4, pointStyle(nRows).radius * 0.75), alpha: 0.8 };
+  const set = {
+    count,
+    x: new Float32Array(count),
+    y: new Float32Array(count),
+    color: new Uint16Array(count),
+    table: [...colors.ramp, colors.missing],
+  };
+  const { radius, alpha } =
+    nRows > 20_000 ? { radius: 0.6, alpha: 1 } : { radius: Math.min(2.4, pointStyle(nRows).radius * 0.75), alpha: 0.8 };
   const cell = Math.max(1, radius * 1.2);
   const columns = new Uint16Array(Math.ceil(frame.width / cell) + 1);
   const half = BAND / 2 - 3;
@@ -136,7 +180,9 @@ function stepper(bands: readonly Band[], mask: Uint8Array | null): (point: numbe
   const orders = new Map<number, Uint32Array>();
   const order = (band: number): Uint32Array => {
     const { values } = bands[band];
-    const rows = Array.from({ length: nRows }, (_, row) => row).filter((row) => !Number.isNaN(values[row]) && (mask === null || mask[row]));
+    const rows = Array.from({ length: nRows }, (_, row) => row).filter(
+      (row) => !Number.isNaN(values[row]) && (mask === null || mask[row]),
+    );
     const found = orders.get(band) ?? Uint32Array.from(rows.sort((a, b) => values[a] - values[b] || a - b));
     orders.set(band, found);
     return found;
@@ -146,17 +192,31 @@ function stepper(bands: readonly Band[], mask: Uint8Array | null): (point: numbe
     if (bands.length === 0) return -1;
     const rows = order(band);
     if (row < 0) return rows.length ? rows[0] : -1;
-    if (key === "ArrowUp" || key === "ArrowDown") return Math.min(bands.length - 1, Math.max(0, band + (key === "ArrowDown" ? 1 : -1))) * nRows + row;
-    const at = key === "Home" ? 0 : key === "End" ? rows.length - 1 : rows.indexOf(row) + (key === "ArrowRight" ? 1 : -1);
+    if (key === "ArrowUp" || key === "ArrowDown")
+      return Math.min(bands.length - 1, Math.max(0, band + (key === "ArrowDown" ? 1 : -1))) * nRows + row;
+    const at =
+      key === "Home" ? 0 : key === "End" ? rows.length - 1 : rows.indexOf(row) + (key === "ArrowRight" ? 1 : -1);
     return band * nRows + rows[Math.min(rows.length - 1, Math.max(0, at))];
   };
 }
 
-function Box({ figures, frame, middle, slim }: { figures: Figures; frame: Frame; middle: number; slim: boolean }): JSX.Element {
+function Box({
+  figures,
+  frame,
+  middle,
+  slim,
+}: {
+  figures: Figures;
+  frame: Frame;
+  middle: number;
+  slim: boolean;
+}): JSX.Element {
   const { x } = frame;
   const half = slim ? 3 : 9;
   const { min, q05, q25, q50, q75, q95, max, mean } = figures;
-  const line = (from: number, to: number, kind: string): JSX.Element => <line class={kind} x1={x(from)} x2={x(to)} y1={middle} y2={middle} />;
+  const line = (from: number, to: number, kind: string): JSX.Element => (
+    <line class={kind} x1={x(from)} x2={x(to)} y1={middle} y2={middle} />
+  );
   return (
     <g>
       {line(min, q05, "xd-extreme")}
@@ -171,7 +231,17 @@ function Box({ figures, frame, middle, slim }: { figures: Figures; frame: Frame;
 
 const STEPS = 160;
 
-function Outline({ band, frame, middle, mask }: { band: Band; frame: Frame; middle: number; mask: Uint8Array | null }): JSX.Element {
+function Outline({
+  band,
+  frame,
+  middle,
+  mask,
+}: {
+  band: Band;
+  frame: Frame;
+  middle: number;
+  mask: Uint8Array | null;
+}): JSX.Element {
   const d = useMemo(() => {
     const kept = mask === null ? band.values : Float64Array.from(Array.from(band.values).filter((_, row) => mask[row]));
     const { low, high } = frame.x;
@@ -186,8 +256,18 @@ function Outline({ band, frame, middle, mask }: { band: Band; frame: Frame; midd
       edges.push(heights[i] * half);
     }
     const flat = makeFlat();
-    const above = path(places, edges.map((edge) => middle - edge), frame.x, flat);
-    const below = path([...places].reverse(), [...edges].reverse().map((edge) => middle + edge), frame.x, flat);
+    const above = path(
+      places,
+      edges.map((edge) => middle - edge),
+      frame.x,
+      flat,
+    );
+    const below = path(
+      [...places].reverse(),
+      [...edges].reverse().map((edge) => middle + edge),
+      frame.x,
+      flat,
+    );
     return places.length ? `${above}${below.replace("M", "L")}Z` : "";
   }, [band, frame, middle, mask]);
   return <path class="xd-violin" d={d} />;

@@ -19,7 +19,8 @@ export function Tooltip({ x, y, width, title, facts }: TooltipProps): JSX.Elemen
   const [size, setSize] = useState({ width: 0, height: 0 });
   useLayoutEffect(() => {
     const box = ref.current;
-    if (box && (box.offsetWidth !== size.width || box.offsetHeight !== size.height)) setSize({ width: box.offsetWidth, height: box.offsetHeight });
+    if (box && (box.offsetWidth !== size.width || box.offsetHeight !== size.height))
+      setSize({ width: box.offsetWidth, height: box.offsetHeight });
   });
   const left = Math.max(0, x + 14 + size.width > width ? x - 14 - size.width : x + 14);
   const top = Math.max(0, y - size.height / 2);

@@ -119,7 +119,15 @@ export function Slider({ label, value, min, max, onChange }: SliderProps): JSX.E
       {(id) => (
         <div class="xd-slider">
           <input id={id} type="range" min={min} max={max} value={value} onInput={change} />
-          <input class="xd-input xd-number" type="number" aria-label={label} min={min} max={max} value={value} onChange={change} />
+          <input
+            class="xd-input xd-number"
+            type="number"
+            aria-label={label}
+            min={min}
+            max={max}
+            value={value}
+            onChange={change}
+          />
         </div>
       )}
     </Field>
@@ -160,7 +168,12 @@ interface CheckProps {
 export function Check({ label, checked, disabled, onChange }: CheckProps): JSX.Element {
   return (
     <label class="xd-check">
-      <input type="checkbox" checked={checked} disabled={disabled} onChange={(event) => onChange(event.currentTarget.checked)} />
+      <input
+        type="checkbox"
+        checked={checked}
+        disabled={disabled}
+        onChange={(event) => onChange(event.currentTarget.checked)}
+      />
       <span>{label}</span>
     </label>
   );
@@ -177,7 +190,14 @@ interface ButtonProps {
 
 export function Button({ children, onClick, kind = "plain", title, disabled, pressed }: ButtonProps): JSX.Element {
   return (
-    <button type="button" class={`xd-button xd-button-${kind}`} title={title} disabled={disabled} aria-pressed={pressed} onClick={onClick}>
+    <button
+      type="button"
+      class={`xd-button xd-button-${kind}`}
+      title={title}
+      disabled={disabled}
+      aria-pressed={pressed}
+      onClick={onClick}
+    >
       {children}
     </button>
   );
@@ -194,7 +214,15 @@ interface IconButtonProps {
 /** A button of which only a picture is seen; its label shows on hover. */
 export function IconButton({ icon, label, onClick, disabled, pressed }: IconButtonProps): JSX.Element {
   return (
-    <button type="button" class="xd-icon-button" title={label} aria-label={label} disabled={disabled} aria-pressed={pressed} onClick={onClick}>
+    <button
+      type="button"
+      class="xd-icon-button"
+      title={label}
+      aria-label={label}
+      disabled={disabled}
+      aria-pressed={pressed}
+      onClick={onClick}
+    >
       <Icon name={icon} />
     </button>
   );
@@ -203,7 +231,8 @@ export function IconButton({ icon, label, onClick, disabled, pressed }: IconButt
 const ICONS = {
   table: "M2.5 3.5h11v9h-11zM2.5 6.5h11M2.5 9.5h11M6.5 6.5v6",
   chart: "M2.5 13.5h11M4.5 11V7.5M8 11V3.5M11.5 11V6",
-  light: "M8 5.2a2.8 2.8 0 100 5.6 2.8 2.8 0 000-5.6zM8 1.5v1.2M8 13.3v1.2M1.5 8h1.2M13.3 8h1.2M3.4 3.4l.9.9M11.7 11.7l.9.9M3.4 12.6l.9-.9M11.7 4.3l.9-.9",
+  light:
+    "M8 5.2a2.8 2.8 0 100 5.6 2.8 2.8 0 000-5.6zM8 1.5v1.2M8 13.3v1.2M1.5 8h1.2M13.3 8h1.2M3.4 3.4l.9.9M11.7 11.7l.9.9M3.4 12.6l.9-.9M11.7 4.3l.9-.9",
   dark: "M13 9.8A5.6 5.6 0 016.2 3a5.6 5.6 0 106.8 6.8z",
   auto: "M8 2.5a5.5 5.5 0 100 11zM8 2.5a5.5 5.5 0 110 11z",
   previous: "M10 3.5L5.5 8l4.5 4.5",

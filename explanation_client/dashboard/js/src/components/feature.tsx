@@ -22,7 +22,12 @@ export function FeaturePicker({ label, value, features, onChange }: FeaturePicke
   const choices = useMemo(() => {
     const positions = Array.from(features ?? explanation.order).slice(0, MOST);
     if (!positions.includes(value)) positions.unshift(value);
-    return positions.map((position) => ({ value: String(position), label: shown(explanation.features[position], 60) }));
+    return positions.map((position) => ({
+      value: String(position),
+      label: shown(explanation.features[position], 60),
+    }));
   }, [explanation, features, value]);
-  return <Select label={label} value={String(value)} choices={choices} onChange={(chosen) => onChange(Number(chosen))} />;
+  return (
+    <Select label={label} value={String(value)} choices={choices} onChange={(chosen) => onChange(Number(chosen))} />
+  );
 }

@@ -3,7 +3,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 import { useApp } from "../app";
-import { drawnSvg } from "../charts/export";
+import { addFoot, drawnSvg } from "../charts/export";
 import { toCsv, type TableData } from "../lib/csv";
 import { fileName, svgText } from "../lib/save";
 import { IconButton } from "./controls";
@@ -25,10 +25,18 @@ export function Figure({ title, notes = [], table, svg, legend, children }: Figu
   const { t, saver, explanation, announce } = useApp();
   const [tabular, setTabular] = useState(false);
   const frame = useRef<HTMLDivElement>(null);
+  const figure = useRef<HTMLElement>(null);
   const name = fileName(title, explanation.info.id.slice(-6));
   const picture = (): SVGSVGElement | null => {
     if (frame.current === null) return null;
-    return svg ? svg(frame.current) : drawnSvg(frame.current, title);
+    const drawn = svg ? svg(frame.current) : drawnSvg(frame.current, title);
+    addFoot(
+      drawn,
+      frame.current,
+      figure.current?.querySelector(".xd-legend") ?? null,
+      notes.filter((note) => note).join(" "),
+    );
+    return drawn;
   };
   const savePng = (): void => {
     const drawn = picture();
@@ -40,14 +48,18 @@ export function Figure({ title, notes = [], table, svg, legend, children }: Figu
   };
   const shownNotes = notes.filter((note) => note);
   return (
-    <figure class="xd-figure" aria-label={title}>
+    <figure ref={figure} class="xd-figure" aria-label={title}>
       <div class="xd-figure-head">
         <div class="xd-figure-text">
           <figcaption class="xd-figure-title">{title}</figcaption>
           {shownNotes.length > 0 && <p class="xd-note">{shownNotes.join(" ")}</p>}
         </div>
         <div class="xd-tools">
-          <IconButton icon={tabular ? "chart" : "table"} label={t(tabular ? "chart.chart" : "chart.table")} onClick={() => setTabular(!tabular)} />
+          <IconButton
+            icon={tabular ? "chart" : "table"}
+            label={t(tabular ? "chart.chart" : "chart.table")}
+            onClick={() => setTabular(!tabular)}
+          />
           <Tool label={t("chart.csv")} onClick={() => saver.text(`${name}.csv`, "text/csv", toCsv(table()))}>
             CSV
           </Tool>

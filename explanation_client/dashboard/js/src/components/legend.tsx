@@ -23,7 +23,10 @@ interface LegendProps {
 export function ColorLegend({ title, column }: LegendProps): JSX.Element | null {
   const { t } = useApp();
   const colors = useColors();
-  const legend = useMemo<Legend>(() => (column ? colorBy(column, column.values.length, colors).legend : { kind: "none" }), [column, colors]);
+  const legend = useMemo<Legend>(
+    () => (column ? colorBy(column, column.values.length, colors).legend : { kind: "none" }),
+    [column, colors],
+  );
   if (legend.kind === "none") return null;
   return (
     <div class="xd-legend">

@@ -12,7 +12,15 @@ import { RowFacts, useRowName } from "./rows";
 
 const MOST = 8;
 
-export function RowCard({ local, data, labels }: { local: Local | null; data: Data | null; labels: Labels | null }): JSX.Element {
+export function RowCard({
+  local,
+  data,
+  labels,
+}: {
+  local: Local | null;
+  data: Data | null;
+  labels: Labels | null;
+}): JSX.Element {
   const { store, explanation, t, format } = useApp();
   const row = useShown((state) => state.row);
   const output = useOutput();
@@ -32,7 +40,10 @@ export function RowCard({ local, data, labels }: { local: Local | null; data: Da
         .sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]))
         .slice(0, MOST)
     : [];
-  const text = format.series(pairs.map(([, value]) => value), true);
+  const text = format.series(
+    pairs.map(([, value]) => value),
+    true,
+  );
   const detail = (position: number): string | undefined => {
     const column = data?.byName(explanation.features[position]);
     return column && shown(format.value(column.value(place), t("row.missing")), 30);

@@ -19,7 +19,17 @@ export function useRowName(labels: Labels | null): (position: number) => string 
 }
 
 /** Chooses a row by number, and walks to its neighbours among the rows at hand. */
-export function RowPicker({ rows, value, onChange, label }: { rows: RowSet; value: number | null; onChange(row: number | null): void; label: string }): JSX.Element {
+export function RowPicker({
+  rows,
+  value,
+  onChange,
+  label,
+}: {
+  rows: RowSet;
+  value: number | null;
+  onChange(row: number | null): void;
+  label: string;
+}): JSX.Element {
   const { t } = useApp();
   const place = value === null ? -1 : rows.find(value);
   const step = (by: number): void => {
@@ -66,7 +76,8 @@ export function RowFacts({ labels, row }: { labels: Labels; row: number }): JSX.
   const { predicted, proba } = labels;
   const predictedOutput = labels.predictedOutput?.[place] ?? -1;
   const missing = t("row.missing");
-  const text = (value: ReturnType<NonNullable<Labels["true"]>["value"]>): string => shown(format.value(value, missing), 60);
+  const text = (value: ReturnType<NonNullable<Labels["true"]>["value"]>): string =>
+    shown(format.value(value, missing), 60);
   return (
     <dl class="xd-facts">
       {predicted && (

@@ -11,6 +11,11 @@ export function DataTable({ table, caption }: { table: TableData; caption: strin
   const { t, format } = useApp();
   const rows = table.rows.slice(0, MOST_ROWS);
   const numeric = table.columns.map((_, c) => rows.some((row) => typeof row[c] === "number"));
+  // Whole numbers stay whole; others have as many decimals as the rest of their column.
+  const texts = table.columns.map((_, c) => {
+    const found = rows.flatMap((row) => (typeof row[c] === "number" ? [row[c]] : []));
+    return found.every(Number.isInteger) ? (value: number) => format.value(value, "") : format.series(found);
+  });
   return (
     <div class="xd-table-frame" tabIndex={0} role="region" aria-label={caption}>
       <table class="xd-table">
@@ -29,10 +34,14 @@ export function DataTable({ table, caption }: { table: TableData; caption: strin
               {row.map((value, c) =>
                 typeof value === "number" ? (
                   <td key={c} class="xd-numeric" data-value={value} title={String(value)}>
-                    {format.value(value, "")}
+                    {texts[c](value)}
                   </td>
                 ) : (
-                  <td key={c} class={numeric[c] ? "xd-numeric" : undefined} title={value === null ? undefined : title(String(value))}>
+                  <td
+                    key={c}
+                    class={numeric[c] ? "xd-numeric" : undefined}
+                    title={value === null ? undefined : title(String(value))}
+                  >
                     <bdi>{value === null ? "–" : shown(String(value), 80)}</bdi>
                   </td>
                 ),
@@ -41,7 +50,9 @@ export function DataTable({ table, caption }: { table: TableData; caption: strin
           ))}
         </tbody>
       </table>
-      {table.rows.length > MOST_ROWS && <p class="xd-note">{t("chart.tooLong", { n: MOST_ROWS, total: table.rows.length })}</p>}
+      {table.rows.length > MOST_ROWS && (
+        <p class="xd-note">{t("chart.tooLong", { n: MOST_ROWS, total: table.rows.length })}</p>
+      )}
     </div>
   );
 }

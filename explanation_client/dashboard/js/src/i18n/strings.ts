@@ -138,6 +138,7 @@ export const STRINGS = {
   "global.stored": ["As stored: over all {n} rows.", "Telles que stockées : sur les {n} lignes.", "Tal como se guardaron: sobre las {n} filas.", "Som lagrat: över alla {n} rader."],
   "global.exact": ["Exact, over all {n} rows.", "Exactes, sur les {n} lignes.", "Exactos, sobre las {n} filas.", "Exakta, över alla {n} rader."],
   "global.ofRows": ["Computed from {n} of {total} rows.", "Calculées sur {n} lignes sur {total}.", "Calculados con {n} de {total} filas.", "Beräknade av {n} av {total} rader."],
+  "global.cut": ["Each row has its {n} most important features; others count as zero.", "Chaque ligne a ses {n} variables les plus importantes ; les autres comptent pour zéro.", "Cada fila tiene sus {n} variables más importantes; las demás cuentan como cero.", "Varje rad har sina {n} viktigaste variabler; övriga räknas som noll."],
   "global.open": ["Explore {name}", "Explorer {name}", "Explorar {name}", "Utforska {name}"],
   "global.rest": ["{n} other feature | {n} other features, together", "{n} autre variable | {n} autres variables, ensemble", "Otra variable | Otras {n} variables, juntas", "{n} annan variabel | {n} andra variabler, tillsammans"],
   "global.noMatch": ["No feature has “{search}” in its name.", "Aucune variable ne contient « {search} » dans son nom.", "Ninguna variable tiene «{search}» en su nombre.", "Ingen variabel har ”{search}” i namnet."],

@@ -77,10 +77,14 @@ export class Format {
     for (const value of values) if (Number.isFinite(value)) most = Math.max(most, Math.abs(value));
     const decimals = 3 - Math.floor(Math.log10(most));
     if (!(decimals >= 0 && decimals <= 7)) return (value) => (signed ? this.signed(value) : this.number(value));
-    const fixed = new Intl.NumberFormat(this.language, { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+    const fixed = new Intl.NumberFormat(this.language, {
+      minimumFractionDigits: decimals,
+      maximumFractionDigits: decimals,
+    });
     return (value) => {
       if (value === 0) return "0";
-      if (!Number.isFinite(value) || Math.abs(value) * 10 ** decimals < 1) return signed ? this.signed(value) : this.number(value);
+      if (!Number.isFinite(value) || Math.abs(value) * 10 ** decimals < 1)
+        return signed ? this.signed(value) : this.number(value);
       return (signed && value > 0 ? "+" : "") + fixed.format(value).replaceAll("-", MINUS);
     };
   }
@@ -92,7 +96,9 @@ export class Format {
     if (size >= 1e6) return this.#compact.format(value).replaceAll("-", MINUS);
     if (size < 1e-4) return this.#tiny.format(value).replaceAll("-", MINUS);
     const digits = Math.min(12, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)));
-    return value.toLocaleString(this.language, { minimumFractionDigits: digits, maximumFractionDigits: digits }).replaceAll("-", MINUS);
+    return value
+      .toLocaleString(this.language, { minimumFractionDigits: digits, maximumFractionDigits: digits })
+      .replaceAll("-", MINUS);
   }
 
   percent(value: number): string {
@@ -120,7 +126,10 @@ export class Format {
   /** A value of a column; `missing` where there is none. */
   value(value: Value, missing: string): string {
     if (value === null) return missing;
-    if (typeof value === "number") return Number.isInteger(value) && Math.abs(value) < 1e7 ? value.toLocaleString(this.language, { useGrouping: Math.abs(value) >= 1e4 }).replaceAll("-", MINUS) : this.number(value);
+    if (typeof value === "number")
+      return Number.isInteger(value) && Math.abs(value) < 1e7
+        ? value.toLocaleString(this.language, { useGrouping: Math.abs(value) >= 1e4 }).replaceAll("-", MINUS)
+        : this.number(value);
     return String(value);
   }
 

@@ -1,7 +1,8 @@
 /** Saving what a chart or table shows: as a file, or in the page itself where it may not save files. */
 
 /** Something to copy or to save by hand. */
-export type Offer = { readonly name: string; readonly text: string } | { readonly name: string; readonly image: string };
+export type Offer =
+  { readonly name: string; readonly text: string } | { readonly name: string; readonly image: string };
 
 export interface Saver {
   text(name: string, kind: string, text: string): void;
@@ -30,8 +31,16 @@ export function makeSaver(canDownload: boolean, offer: (offer: Offer) => void): 
 
 /** A name for a file: letters, digits and dashes only. */
 export function fileName(...parts: readonly string[]): string {
-  const text = parts.join("-").normalize("NFKD").replace(/[^a-zA-Z0-9]+/g, "-");
-  return text.replace(/^-+|-+$/g, "").slice(0, 80).toLowerCase() || "explanation";
+  const text = parts
+    .join("-")
+    .normalize("NFKD")
+    .replace(/[^a-zA-Z0-9]+/g, "-");
+  return (
+    text
+      .replace(/^-+|-+$/g, "")
+      .slice(0, 80)
+      .toLowerCase() || "explanation"
+  );
 }
 
 export function svgText(svg: SVGSVGElement): string {

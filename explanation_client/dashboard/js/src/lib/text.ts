@@ -1,7 +1,8 @@
 /** Texts of others as they can be shown: cut, and without marks that would change how the text around them reads. */
 
 // Control characters, and those that turn the direction of what follows.
-const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060\u2066-\u2069\ufeff]/g;
+const UNSEEN =
+  /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060\u2066-\u2069\ufeff]/g;
 
 /** Returns a text with unseen marks as visible escapes, cut to a length. */
 export function shown(text: string, length = 120): string {

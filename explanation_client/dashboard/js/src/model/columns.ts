@@ -29,7 +29,12 @@ export function makeColumn(name: string, dtype: string, cells: Cells): Column {
 }
 
 /** Returns a column of categories in an order that is given; texts that are not among them follow in order. */
-export function categorical(name: string, dtype: string, names: readonly (string | null)[], first: readonly string[]): Column {
+export function categorical(
+  name: string,
+  dtype: string,
+  names: readonly (string | null)[],
+  first: readonly string[],
+): Column {
   const known = new Set(first);
   const more = new Set<string>();
   for (const text of names) if (text !== null && !known.has(text)) more.add(text);
@@ -59,7 +64,12 @@ function booleans(name: string, dtype: string, cells: Cells): Column {
 }
 
 function texts(name: string, dtype: string, cells: Cells): Column {
-  return categorical(name, dtype, Array.from(cells, (cell) => (cell === null || cell === undefined ? null : String(cell))), []);
+  return categorical(
+    name,
+    dtype,
+    Array.from(cells, (cell) => (cell === null || cell === undefined ? null : String(cell))),
+    [],
+  );
 }
 
 function times(name: string, dtype: string, cells: Cells): Column {

@@ -92,7 +92,8 @@ export class Explanation {
     const [names, order] = [table.cells(0), table.numbers(1)];
     const features = new Array<string>(n);
     for (let i = 0; i < n; i++) {
-      if (order[i] < 0 || order[i] >= n || features[order[i]] !== undefined) throw new Error("does not have each position once");
+      if (order[i] < 0 || order[i] >= n || features[order[i]] !== undefined)
+        throw new Error("does not have each position once");
       features[order[i]] = String(names[i]);
     }
     this.features = features;
@@ -130,7 +131,11 @@ export class Explanation {
       case "data":
         return data?.columns != null && files.has(all ? "data" : this.#viewOr("data"));
       case "labels":
-        return data !== null && (data.rowNames || data.proba > 0 || data.predicted !== null || data.true !== null) && files.has(all ? "labels" : this.#viewOr("labels"));
+        return (
+          data !== null &&
+          (data.rowNames || data.proba > 0 || data.predicted !== null || data.true !== null) &&
+          files.has(all ? "labels" : this.#viewOr("labels"))
+        );
     }
   }
 
@@ -199,7 +204,8 @@ export class Explanation {
 
   async #perClass(): Promise<PartTypes["perClass"]> {
     const part = this.manifest.parts.perClass;
-    if (part === undefined) throw new StoredDataError("The manifest has files of importances per class, and does not say how");
+    if (part === undefined)
+      throw new StoredDataError("The manifest has files of importances per class, and does not say how");
     const { nFeatures, outputs } = this.info;
     const table = await this.#files.only("per-class", () => part.kept);
     return guarded(this.#files.of("per-class")[0].name, () =>
@@ -252,7 +258,8 @@ export class Explanation {
 
   async #local(all: boolean): Promise<Local> {
     const part = this.manifest.parts.local;
-    if (part === undefined) throw new StoredDataError("The manifest has files of local importances, and does not say how");
+    if (part === undefined)
+      throw new StoredDataError("The manifest has files of local importances, and does not say how");
     const rows = await this.rows(all);
     if (!all && this.#files.has("view")) {
       const table = await this.#view();
@@ -261,7 +268,8 @@ export class Explanation {
     }
     const { nRows, outputs } = this.info;
     const stored: Range = [part.mirror ? 1 : 0, outputs.length];
-    const read = (entry: Tile["entry"]): Promise<Tile> => this.#files.table(entry, tileLines(entry, stored, nRows)).then((table) => ({ entry, table }));
+    const read = (entry: Tile["entry"]): Promise<Tile> =>
+      this.#files.table(entry, tileLines(entry, stored, nRows)).then((table) => ({ entry, table }));
     const tiles = await Promise.all(this.#files.of("local").map(read));
     return new Local(shardLines(tiles, part, stored, nRows), rows, part.ranked, this.order);
   }
@@ -278,7 +286,15 @@ export class Explanation {
     entries.forEach((entry, i) => tables[i].names.forEach((name, c) => (names[(entry.columns?.[0] ?? 0) + c] = name)));
     const wanted = !sampled && rows.isSample ? Array.from({ length: rows.count }, (_, i) => rows.position(i)) : null;
     const column = (c: number): Column => {
-      const made = makeColumn(names[c], dtypes[c], stacked(entries.map((entry, i) => ({ entry, table: tables[i] })), c, nRows));
+      const made = makeColumn(
+        names[c],
+        dtypes[c],
+        stacked(
+          entries.map((entry, i) => ({ entry, table: tables[i] })),
+          c,
+          nRows,
+        ),
+      );
       return wanted === null ? made : takeRows(made, wanted);
     };
     return lazyData(rows, names, column);
@@ -291,7 +307,8 @@ export class Explanation {
     const role = all ? "labels" : this.#viewOr("labels");
     const sampled = role === "view-labels" || !rows.isSample;
     const table = await this.#files.only(role, ({ shape }) => shape[0]);
-    const take = (cells: Cells): Cells => (sampled ? cells : Array.from({ length: rows.count }, (_, i) => cells[rows.position(i)]));
+    const take = (cells: Cells): Cells =>
+      sampled ? cells : Array.from({ length: rows.count }, (_, i) => cells[rows.position(i)]);
     return guarded(this.#files.of(role)[0].name, () => makeLabels(table, layout, this.info, rows, take));
   }
 }
@@ -305,7 +322,13 @@ function globalImportances(manifest: Manifest, table: Table, order: Int32Array):
   return importances(values, order, part.kept, manifest.info.nFeatures, part.totals?.[0]);
 }
 
-function importances(ranked: Numbers, places: ArrayLike<number>, kept: number, nFeatures: number, total?: number): Importances {
+function importances(
+  ranked: Numbers,
+  places: ArrayLike<number>,
+  kept: number,
+  nFeatures: number,
+  total?: number,
+): Importances {
   const values = new Float64Array(nFeatures).fill(NaN);
   let sum = 0;
   for (let i = 0; i < kept; i++) {
@@ -317,8 +340,11 @@ function importances(ranked: Numbers, places: ArrayLike<number>, kept: number, n
 
 /** One column of the files of `data`, whose rows and columns are divided among them. */
 function stacked(tiles: readonly Tile[], column: number, nRows: number): Cells {
-  const mine = tiles.filter(({ entry }) => entry.columns === undefined || (column >= entry.columns[0] && column < entry.columns[1]));
-  const read = ({ entry, table }: Tile): Cells => guarded(entry.name, () => table.cells(column - (entry.columns?.[0] ?? 0)));
+  const mine = tiles.filter(
+    ({ entry }) => entry.columns === undefined || (column >= entry.columns[0] && column < entry.columns[1]),
+  );
+  const read = ({ entry, table }: Tile): Cells =>
+    guarded(entry.name, () => table.cells(column - (entry.columns?.[0] ?? 0)));
   if (mine.length === 1) return read(mine[0]);
   const out = new Array<unknown>(nRows);
   for (const tile of mine) {

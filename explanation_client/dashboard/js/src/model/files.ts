@@ -45,7 +45,8 @@ export class Files {
   /** The table of the only file of a role. */
   async only(role: Role, rows: (entry: FileEntry) => number): Promise<Table> {
     const entries = this.of(role);
-    if (entries.length !== 1) throw new StoredDataError(`The manifest lists ${entries.length} files of role ${role}, expected one`);
+    if (entries.length !== 1)
+      throw new StoredDataError(`The manifest lists ${entries.length} files of role ${role}, expected one`);
     return this.table(entries[0], rows(entries[0]));
   }
 
@@ -56,8 +57,10 @@ export class Files {
     } catch (error) {
       throw new StoredDataError(`${entry.name} can't be read: ${message(error)}`, { cause: error });
     }
-    if (bytes.length !== entry.size) throw new StoredDataError(`${entry.name} has ${bytes.length} bytes, the manifest says ${entry.size}`);
-    if ((await sha256(bytes)) !== entry.sha256) throw new StoredDataError(`${entry.name} is damaged: it has another SHA-256 than the manifest says`);
+    if (bytes.length !== entry.size)
+      throw new StoredDataError(`${entry.name} has ${bytes.length} bytes, the manifest says ${entry.size}`);
+    if ((await sha256(bytes)) !== entry.sha256)
+      throw new StoredDataError(`${entry.name} is damaged: it has another SHA-256 than the manifest says`);
     return guarded(entry.name, () => openParquet(bytes, rows));
   }
 }

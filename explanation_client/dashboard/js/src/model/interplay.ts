@@ -8,12 +8,17 @@ const BINS = 12;
 const MOST_ROWS = 4000;
 
 /** Returns the feature with the strongest stored interaction with one; null where it is in no pair. */
-export function strongestPartner({ positions, matrices }: Interactions, output: number, feature: number): number | null {
+export function strongestPartner(
+  { positions, matrices }: Interactions,
+  output: number,
+  feature: number,
+): number | null {
   const row = positions.indexOf(feature);
   if (row < 0) return null;
   const k = positions.length;
   let best = -1;
-  for (let c = 0; c < k; c++) if (c !== row && (best < 0 || matrices[output][row * k + c] > matrices[output][row * k + best])) best = c;
+  for (let c = 0; c < k; c++)
+    if (c !== row && (best < 0 || matrices[output][row * k + c] > matrices[output][row * k + best])) best = c;
   return best < 0 ? null : positions[best];
 }
 
@@ -22,15 +27,22 @@ export function strongestPartner({ positions, matrices }: Interactions, output: 
  * are put into bins of the feature's value, and in each bin the importances are correlated with the candidate's values.
  * Null where no candidate does.
  */
-export function likelyPartner<C extends { readonly column: Column }>(feature: Column, importances: Numbers, candidates: readonly C[]): C | null {
+export function likelyPartner<C extends { readonly column: Column }>(
+  feature: Column,
+  importances: Numbers,
+  candidates: readonly C[],
+): C | null {
   const rows = someRows(feature.values, importances);
   if (rows.length < 2 * BINS) return null;
   const ordered = Array.from(rows).sort((a, b) => feature.values[a] - feature.values[b] || a - b);
-  const bins = Array.from({ length: BINS }, (_, i) => ordered.slice(Math.floor((i * ordered.length) / BINS), Math.floor(((i + 1) * ordered.length) / BINS)));
+  const bins = Array.from({ length: BINS }, (_, i) =>
+    ordered.slice(Math.floor((i * ordered.length) / BINS), Math.floor(((i + 1) * ordered.length) / BINS)),
+  );
   let best: C | null = null;
   let most = 0.02;
   for (const candidate of candidates) {
-    const found = bins.reduce((sum, bin) => sum + Math.abs(covariance(bin, importances, candidate.column.values)), 0) / BINS;
+    const found =
+      bins.reduce((sum, bin) => sum + Math.abs(covariance(bin, importances, candidate.column.values)), 0) / BINS;
     if (found > most) {
       most = found;
       best = candidate;
@@ -43,7 +55,8 @@ export function likelyPartner<C extends { readonly column: Column }>(feature: Co
 function someRows(values: Numbers, importances: Numbers): number[] {
   const step = Math.max(1, Math.ceil(values.length / MOST_ROWS));
   const rows: number[] = [];
-  for (let row = 0; row < values.length; row += step) if (!Number.isNaN(values[row]) && !Number.isNaN(importances[row])) rows.push(row);
+  for (let row = 0; row < values.length; row += step)
+    if (!Number.isNaN(values[row]) && !Number.isNaN(importances[row])) rows.push(row);
   return rows;
 }
 

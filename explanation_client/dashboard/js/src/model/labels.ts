@@ -17,7 +17,13 @@ export interface Labels {
 }
 
 /** Returns the labels of a table as `labels` and `view-labels` have them, of those of its rows that are at hand. */
-export function makeLabels(table: Table, layout: DataLayout, info: Info, rows: RowSet, take: (cells: Cells) => Cells): Labels {
+export function makeLabels(
+  table: Table,
+  layout: DataLayout,
+  info: Info,
+  rows: RowSet,
+  take: (cells: Cells) => Cells,
+): Labels {
   const cells = (name: string): Cells => {
     const place = table.find(name);
     if (place < 0) throw new Error(`has no column ${name}`);
@@ -28,10 +34,13 @@ export function makeLabels(table: Table, layout: DataLayout, info: Info, rows: R
     return dtype === null ? null : labelColumn(name, dtype, cells(name), info);
   };
   const predicted = label("predicted");
-  const proba = layout.proba > 0 ? Array.from({ length: layout.proba }, (_, c) => toNumbers(cells(`predicted_proba_${c}`))) : null;
+  const proba =
+    layout.proba > 0 ? Array.from({ length: layout.proba }, (_, c) => toNumbers(cells(`predicted_proba_${c}`))) : null;
   return {
     rows,
-    rowNames: layout.rowNames ? Array.from(cells("row_name"), (cell) => (typeof cell === "string" ? cell : null)) : null,
+    rowNames: layout.rowNames
+      ? Array.from(cells("row_name"), (cell) => (typeof cell === "string" ? cell : null))
+      : null,
     predicted,
     true: label("true"),
     proba,
@@ -50,8 +59,15 @@ function labelColumn(name: string, dtype: string, cells: Cells, info: Info): Col
   const texts = Array.from(cells, (_, i) => labelText(column, i, outputs));
   const known = texts.every((text) => text === null || outputs.has(text));
   const codes = texts.map(Number);
-  const numbered = !known && texts.every((text, i) => text === null || (Number.isInteger(codes[i]) && codes[i] >= 0 && codes[i] < outputs.size));
-  return categorical(name, dtype, numbered ? texts.map((text, i) => (text === null ? null : info.outputs[codes[i]])) : texts, info.outputs);
+  const numbered =
+    !known &&
+    texts.every((text, i) => text === null || (Number.isInteger(codes[i]) && codes[i] >= 0 && codes[i] < outputs.size));
+  return categorical(
+    name,
+    dtype,
+    numbered ? texts.map((text, i) => (text === null ? null : info.outputs[codes[i]])) : texts,
+    info.outputs,
+  );
 }
 
 /** The text of a class label, as the output of that class was named in Python: "True", or "1.0" beside "1". */
@@ -63,7 +79,12 @@ function labelText(column: Column, row: number, outputs: ReadonlySet<string>): s
   return typeof value === "number" && !outputs.has(text) && outputs.has(`${text}.0`) ? `${text}.0` : text;
 }
 
-function predictedOutputs(predicted: Column | null, proba: readonly Numbers[] | null, info: Info, count: number): Int32Array | null {
+function predictedOutputs(
+  predicted: Column | null,
+  proba: readonly Numbers[] | null,
+  info: Info,
+  count: number,
+): Int32Array | null {
   if (predicted?.kind === "category") {
     const classes = info.outputs.length;
     return Int32Array.from(predicted.values, (code) => (code < classes ? code : -1));

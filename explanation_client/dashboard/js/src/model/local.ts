@@ -27,6 +27,8 @@ export interface Lines {
 export class Local {
   readonly rows: RowSet;
   readonly ranked: boolean;
+  /** How many importances each row has. */
+  readonly kept: number;
   /** Features of which there are values, globally most important first; of a ranked part all. */
   readonly features: Int32Array;
   readonly #lines: Lines;
@@ -38,6 +40,7 @@ export class Local {
   constructor(lines: Lines, rows: RowSet, ranked: boolean, order: Int32Array) {
     this.rows = rows;
     this.ranked = ranked;
+    this.kept = lines.width;
     this.features = ranked ? order : order.subarray(0, lines.width);
     this.#lines = lines;
     this.#nFeatures = order.length;
@@ -70,11 +73,18 @@ export class Local {
     const width = this.#lines.width;
     const values = new Float64Array(width);
     for (let c = 0; c < width; c++) values[c] = this.#lines.values(output, c)[place];
-    const positions = this.ranked ? Int32Array.from({ length: width }, (_, c) => this.#lines.index(output, c)[place]) : this.features;
+    const positions = this.ranked
+      ? Int32Array.from({ length: width }, (_, c) => this.#lines.index(output, c)[place])
+      : this.features;
     const restCount = this.#nFeatures - width;
     if (restCount === 0) return { positions, values, rest: 0, restCount };
     const total = this.#lines.total(output)?.[place];
-    return { positions, values, rest: total === undefined ? null : total - values.reduce((sum, value) => sum + value, 0), restCount };
+    return {
+      positions,
+      values,
+      rest: total === undefined ? null : total - values.reduce((sum, value) => sum + value, 0),
+      restCount,
+    };
   }
 
   #gather(output: number, position: number): Numbers {
@@ -104,9 +114,11 @@ export function viewLines(table: Table, entry: FileEntry, part: PartLayout, orde
   const total = table.find("total");
   guarded(entry.name, () => {
     const expected = (c: number): string => (part.ranked ? `value_${c + 1}` : `f${order[c]}`);
-    for (let c = 0; c < width; c++) if (table.names[c + 2] !== expected(c)) throw new Error(`column ${c + 2} is not ${expected(c)}`);
+    for (let c = 0; c < width; c++)
+      if (table.names[c + 2] !== expected(c)) throw new Error(`column ${c + 2} is not ${expected(c)}`);
   });
-  const turned = (values: Numbers, output: number): Numbers => (mirrored(output) ? values.map((value) => -value) : values);
+  const turned = (values: Numbers, output: number): Numbers =>
+    mirrored(output) ? values.map((value) => -value) : values;
   return {
     width,
     values: remembered((output, column) => turned(slice(2 + column, output), output)),
@@ -158,7 +170,10 @@ export function shardLines(tiles: readonly Tile[], part: PartLayout, outputs: Ra
     return out;
   };
   const stored = (output: number): number => (part.mirror ? 1 : output);
-  const inside = (column: number) => ([first, end]: Range): number => (column >= first && column < end ? column - first : -1);
+  const inside =
+    (column: number) =>
+    ([first, end]: Range): number =>
+      column >= first && column < end ? column - first : -1;
   const index = remembered((output, column) =>
     gather(output, (columns) => {
       const at = inside(column)(columns);
@@ -182,6 +197,7 @@ export function shardLines(tiles: readonly Tile[], part: PartLayout, outputs: Ra
 }
 
 function finite(values: Numbers): Numbers {
-  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) throw new Error("holds importances that are not finite");
+  for (let i = 0; i < values.length; i++)
+    if (!Number.isFinite(values[i])) throw new Error("holds importances that are not finite");
   return values;
 }

@@ -4,8 +4,17 @@ import { parseJson } from "../lib/json";
 
 export type Range = readonly [first: number, end: number];
 export type Role =
-  | "features" | "per-class" | "local" | "top" | "interactions" | "view" | "aggregates" | "data" | "labels"
-  | "view-data" | "view-labels";
+  | "features"
+  | "per-class"
+  | "local"
+  | "top"
+  | "interactions"
+  | "view"
+  | "aggregates"
+  | "data"
+  | "labels"
+  | "view-data"
+  | "view-labels";
 
 export interface FileEntry {
   readonly name: string;
@@ -79,7 +88,8 @@ const MOST_FEATURES = 10_000_000;
 
 /** Returns the manifest that some bytes hold; throws a StoredDataError that says what is wrong with it. */
 export function parseManifest(bytes: Uint8Array): Manifest {
-  if (bytes.length > MOST_BYTES) throw new StoredDataError(`The manifest has ${bytes.length} bytes, at most ${MOST_BYTES}`);
+  if (bytes.length > MOST_BYTES)
+    throw new StoredDataError(`The manifest has ${bytes.length} bytes, at most ${MOST_BYTES}`);
   let document: unknown;
   try {
     document = parseJson(bytes);
@@ -87,10 +97,13 @@ export function parseManifest(bytes: Uint8Array): Manifest {
     throw new StoredDataError(`The manifest is damaged: ${message(error)}`, { cause: error });
   }
   const root = new Fields(document, "the manifest");
-  if (root.optional("format", string) !== "explanation") throw new StoredDataError("This is no manifest of an explanation");
+  if (root.optional("format", string) !== "explanation")
+    throw new StoredDataError("This is no manifest of an explanation");
   const version = root.get("version", whole);
   if (version > 1) {
-    throw new StoredDataError(`Written in version ${version} of the stored format; this dashboard reads version 1: install a newer explanation-client`);
+    throw new StoredDataError(
+      `Written in version ${version} of the stored format; this dashboard reads version 1: install a newer explanation-client`,
+    );
   }
   const info = parseInfo(root.get("info", object));
   const parts = root.get("parts", object);
@@ -100,7 +113,12 @@ export function parseManifest(bytes: Uint8Array): Manifest {
   };
   return {
     info,
-    parts: { global: part("global"), perClass: part("per_class"), local: part("local"), interactions: part("interactions") },
+    parts: {
+      global: part("global"),
+      perClass: part("per_class"),
+      local: part("local"),
+      interactions: part("interactions"),
+    },
     files: root.get("files", list(object)).map(parseFile),
     baseValues: parseBase(root, info),
     data: parseData(root.optional("data", object)),
@@ -110,10 +128,13 @@ export function parseManifest(bytes: Uint8Array): Manifest {
 function parseInfo(info: Fields): Info {
   const outputs = info.get("outputs", list(string));
   const task = info.get("task", string);
-  if (task !== "classification" && task !== "regression") throw new StoredDataError(`The manifest's task is ${task.slice(0, 40)}`);
-  if (outputs.length === 0 || (task === "regression" && outputs.length > 1)) throw new StoredDataError(`The manifest names ${outputs.length} outputs`);
+  if (task !== "classification" && task !== "regression")
+    throw new StoredDataError(`The manifest's task is ${task.slice(0, 40)}`);
+  if (outputs.length === 0 || (task === "regression" && outputs.length > 1))
+    throw new StoredDataError(`The manifest names ${outputs.length} outputs`);
   const nFeatures = info.get("n_features", whole);
-  if (nFeatures < 1 || nFeatures > MOST_FEATURES) throw new StoredDataError(`The manifest speaks of ${nFeatures} features`);
+  if (nFeatures < 1 || nFeatures > MOST_FEATURES)
+    throw new StoredDataError(`The manifest speaks of ${nFeatures} features`);
   const pairs = info.optional("made_with", list(list(string))) ?? [];
   return {
     id: info.get("id", string),
@@ -139,7 +160,8 @@ function parseInfo(info: Fields): Info {
 function parsePart(part: Fields, nFeatures: number): PartLayout {
   const dtype = part.get("dtype", string);
   const kept = part.get("kept", whole);
-  if (dtype !== "float32" && dtype !== "float64") throw new StoredDataError(`${part.what} has dtype ${dtype.slice(0, 40)}`);
+  if (dtype !== "float32" && dtype !== "float64")
+    throw new StoredDataError(`${part.what} has dtype ${dtype.slice(0, 40)}`);
   if (kept < 1 || kept > nFeatures) throw new StoredDataError(`${part.what} keeps ${kept} of ${nFeatures} features`);
   return {
     dtype,
@@ -152,7 +174,8 @@ function parsePart(part: Fields, nFeatures: number): PartLayout {
 
 function parseFile(file: Fields): FileEntry {
   const name = file.get("name", string);
-  if (!PLAIN_NAME.test(name)) throw new StoredDataError(`The manifest names a file ${JSON.stringify(name.slice(0, 80))}`);
+  if (!PLAIN_NAME.test(name))
+    throw new StoredDataError(`The manifest names a file ${JSON.stringify(name.slice(0, 80))}`);
   const range = (field: string): Range | undefined => {
     const found = file.optional(field, list(whole));
     if (found === undefined) return undefined;
@@ -185,7 +208,8 @@ function parseData(data: Fields | undefined): DataLayout | null {
   const runs = data.optional("columns", list(list(either))) ?? null;
   const proba = data.optional("predicted_proba", list(either));
   const columns = runs?.flatMap(([dtype, count]) => {
-    if (typeof dtype !== "string" || typeof count !== "number" || count > MOST_FEATURES) throw new StoredDataError("The manifest's data.columns are damaged");
+    if (typeof dtype !== "string" || typeof count !== "number" || count > MOST_FEATURES)
+      throw new StoredDataError("The manifest's data.columns are damaged");
     return Array.from({ length: count }, () => dtype);
   });
   return {
@@ -205,7 +229,8 @@ class Fields {
   readonly what: string;
 
   constructor(value: unknown, what: string) {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) throw new StoredDataError(`${what} is no object`);
+    if (typeof value !== "object" || value === null || Array.isArray(value))
+      throw new StoredDataError(`${what} is no object`);
     this.#values = value as Record<string, unknown>;
     this.what = what;
   }
@@ -226,7 +251,8 @@ const boolean = typed<boolean>("boolean");
 const either: Reader<string | number> = (value, what) => (typeof value === "number" ? value : string(value, what));
 const whole: Reader<number> = (value, what) => {
   const found = number(value, what);
-  if (!Number.isSafeInteger(found) || found < 0) throw new StoredDataError(`${what} is ${found}, expected a whole number`);
+  if (!Number.isSafeInteger(found) || found < 0)
+    throw new StoredDataError(`${what} is ${found}, expected a whole number`);
   return found;
 };
 

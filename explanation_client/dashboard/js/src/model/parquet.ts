@@ -1,7 +1,15 @@
 /** Parquet files to columns of numbers and texts; a column is decoded when it is first asked for. */
 
 import { decompress } from "fzstd";
-import { parquetMetadata, type Compressors, type DecodedArray, type Encoding, type FileMetaData, type PageHeader, type SchemaElement } from "hyparquet";
+import {
+  parquetMetadata,
+  type Compressors,
+  type DecodedArray,
+  type Encoding,
+  type FileMetaData,
+  type PageHeader,
+  type SchemaElement,
+} from "hyparquet";
 import { parquetHeader } from "hyparquet/src/column.js";
 import { convert, convertWithDictionary, DEFAULT_PARSERS } from "hyparquet/src/convert.js";
 import { decompressPage, readDataPage, readDataPageV2 } from "hyparquet/src/datapage.js";
@@ -42,7 +50,8 @@ const COMPRESSORS: Compressors = { ZSTD: (bytes, size) => decompress(bytes, new 
 export function openParquet(bytes: Uint8Array, rows: number): Table {
   const metadata = parquetMetadata(bytes, { geoparquet: false });
   const leaves = metadata.schema.slice(1);
-  if (leaves.some((leaf) => leaf.num_children || leaf.repetition_type === "REPEATED")) throw new Error("has nested columns");
+  if (leaves.some((leaf) => leaf.num_children || leaf.repetition_type === "REPEATED"))
+    throw new Error("has nested columns");
   const total = metadata.row_groups.reduce((sum, group) => sum + Number(group.num_rows), 0);
   if (total !== rows || Number(metadata.num_rows) !== rows) throw new Error(`has ${total} rows, not ${rows}`);
   const names = leaves.map((leaf) => leaf.name);
@@ -56,7 +65,13 @@ export function openParquet(bytes: Uint8Array, rows: number): Table {
     }
     return found;
   };
-  return { rows, names, find: (name) => places.get(name) ?? -1, cells, numbers: (column) => asNumbers(cells(column)) };
+  return {
+    rows,
+    names,
+    find: (name) => places.get(name) ?? -1,
+    cells,
+    numbers: (column) => asNumbers(cells(column)),
+  };
 }
 
 /** The pieces of a column, one for each page of values. */
@@ -91,7 +106,7 @@ function decode(bytes: Uint8Array, metadata: FileMetaData, leaf: SchemaElement, 
 function pages(view: DataView, rows: number, decoder: ColumnDecoder, pieces: Cells[]): void {
   const reader = { view, offset: 0 };
   let dictionary: DecodedArray | undefined;
-  for (let seen = 0; seen < rows && reader.offset < view.byteLength; ) {
+  for (let seen = 0; seen < rows && reader.offset < view.byteLength;) {
     const header = parquetHeader(reader);
     const body = new Uint8Array(view.buffer, view.byteOffset + reader.offset, header.compressed_page_size);
     reader.offset += header.compressed_page_size;
@@ -113,7 +128,30 @@ function values(body: Uint8Array, header: PageHeader, decoder: ColumnDecoder): [
   if (header.data_page_header_v2) return [readDataPageV2(body, header, decoder), header.data_page_header_v2.encoding];
   if (!header.data_page_header) throw new Error(`has a page of type ${header.type}`);
   const page = decompressPage(body, header.uncompressed_page_size, decoder.codec, COMPRESSORS);
-  return [readDataPage(page, header.data_page_header, decoder), header.data_page_header.encoding];
+  const { num_values: count, encoding } = header.data_page_header;
+  const levels = decoder.element.repetition_type === "OPTIONAL" ? fullLevels(page, count) : 0;
+  if (levels === 0) return [readDataPage(page, header.data_page_header, decoder), encoding];
+  const [root, leaf] = decoder.schemaPath;
+  const required = { ...leaf, element: { ...leaf.element, repetition_type: "REQUIRED" as const } };
+  return [
+    readDataPage(page.subarray(levels), header.data_page_header, { ...decoder, schemaPath: [root, required] }),
+    encoding,
+  ];
+}
+
+/**
+ * The number of bytes that a page spends on saying that none of its values is missing: one run of ones. 0 where it says
+ * anything else. Most pages begin so, and reading their levels one by one would take longer than the values.
+ */
+function fullLevels(page: Uint8Array, count: number): number {
+  const length = new DataView(page.buffer, page.byteOffset, page.byteLength).getUint32(0, true);
+  let [run, at] = [0, 4];
+  for (let shift = 0; shift < 32; shift += 7) {
+    run += (page[at] & 0x7f) * 2 ** shift;
+    if (!(page[at++] & 0x80)) break;
+  }
+  // An even header is a run of one value, which is in the byte after it.
+  return run === 2 * count && page[at] === 1 && at + 1 === 4 + length ? at + 1 : 0;
 }
 
 function withGaps(levels: readonly number[], values: ArrayLike<unknown>): unknown[] {
@@ -131,7 +169,8 @@ function join(pieces: readonly Cells[], rows: number): Cells {
   let at = 0;
   for (const piece of pieces) {
     if (at + piece.length > rows) throw new Error("has more values than rows");
-    for (let i = 0; i < piece.length; i++) whole[at + i] = piece[i];
+    if (whole instanceof Float64Array || whole instanceof Float32Array) whole.set(piece as ArrayLike<number>, at);
+    else for (let i = 0; i < piece.length; i++) whole[at + i] = piece[i];
     at += piece.length;
   }
   if (at !== rows) throw new Error(`has ${at} values for ${rows} rows`);
@@ -144,7 +183,8 @@ export function asNumbers(cells: Cells): Numbers {
   const out = new Float64Array(cells.length);
   for (let i = 0; i < cells.length; i++) {
     const cell = cells[i];
-    if (typeof cell !== "number" && typeof cell !== "bigint") throw new Error("has a missing value, or a text, where numbers belong");
+    if (typeof cell !== "number" && typeof cell !== "bigint")
+      throw new Error("has a missing value, or a text, where numbers belong");
     out[i] = Number(cell);
   }
   return out;

@@ -33,6 +33,8 @@ export interface GlobalBars {
   readonly origin: "stored" | "exact" | "rows";
   /** How many rows were used. */
   readonly rows: number;
+  /** Features of which each row has an importance: fewer than all after a cut. */
+  readonly kept: number;
 }
 
 export type Weightings = "global.notSigned" | "global.notPredicted" | "global.notHere";
@@ -44,21 +46,36 @@ export function globalBars(explanation: Explanation, wanted: Wanted, sources: So
   const averaged = weighting === "average" && !single;
   if (averaged && signed) return "global.notSigned";
   if (sources.mask !== null) return fromRows(explanation, wanted, sources);
-  return stored(explanation, wanted, sources) ?? exact(explanation, wanted, sources) ?? fromRows(explanation, wanted, sources);
+  return (
+    stored(explanation, wanted, sources) ??
+    exact(explanation, wanted, sources) ??
+    fromRows(explanation, wanted, sources)
+  );
 }
 
-function stored(explanation: Explanation, { weighting, output, signed }: Wanted, { perClass }: Sources): GlobalBars | null {
+function stored(
+  explanation: Explanation,
+  { weighting, output, signed }: Wanted,
+  { perClass }: Sources,
+): GlobalBars | null {
   if (signed) return null;
   const single = explanation.info.outputs.length === 1;
   if (weighting === "predicted" && !single) return null;
-  const found = weighting === "average" || (single && explanation.global !== null) ? explanation.global : (perClass?.[output] ?? null);
+  const found =
+    weighting === "average" || (single && explanation.global !== null)
+      ? explanation.global
+      : (perClass?.[output] ?? null);
   if (found === null) return null;
   const { nFeatures, nRows } = explanation.info;
-  return { values: found.values, rest: found.rest, restCount: nFeatures - found.kept, origin: "stored", rows: nRows };
+  return { values: found.values, rest: found.rest, restCount: nFeatures - found.kept, origin: "stored", rows: nRows, kept: nFeatures };
 }
 
 /** From the figures over all rows, which know the thousand most important features. */
-function exact(explanation: Explanation, { weighting, output, signed }: Wanted, { aggregates }: Sources): GlobalBars | null {
+function exact(
+  explanation: Explanation,
+  { weighting, output, signed }: Wanted,
+  { aggregates }: Sources,
+): GlobalBars | null {
   if (aggregates === null) return null;
   const { nFeatures, nRows, outputs } = explanation.info;
   const values = new Float64Array(nFeatures).fill(NaN);
@@ -66,55 +83,58 @@ function exact(explanation: Explanation, { weighting, output, signed }: Wanted, 
   const used = single ? [0] : { average: outputs.map((_, i) => i), predicted: [PREDICTED], class: [output] }[weighting];
   const mean = (position: number): number => {
     const figures = used.map((each) => aggregates.of(each, position));
-    return figures.reduce((sum, found) => sum + (found === null ? NaN : signed ? found.mean : found.meanAbs), 0) / used.length;
+    return (
+      figures.reduce((sum, found) => sum + (found === null ? NaN : signed ? found.mean : found.meanAbs), 0) /
+      used.length
+    );
   };
   for (const position of aggregates.features) values[position] = mean(position);
   if (aggregates.features.every((position) => Number.isNaN(values[position]))) return null;
   const restCount = nFeatures - aggregates.features.length;
   // Only with signs is the sum of the others what they bring together.
   const rest = restCount > 0 && signed ? mean(OTHERS) : NaN;
-  return { values, rest, restCount, origin: "exact", rows: nRows };
+  return { values, rest, restCount, origin: "exact", rows: nRows, kept: nFeatures };
 }
 
 /** From the local importances of the rows at hand. Features that a row's cut left out count as zero. */
-function fromRows(explanation: Explanation, { weighting, output, signed }: Wanted, { local, labels, mask }: Sources): GlobalBars | Weightings {
+function fromRows(
+  explanation: Explanation,
+  { weighting, output, signed }: Wanted,
+  { local, labels, mask }: Sources,
+): GlobalBars | Weightings {
   if (local === null) return "global.notHere";
   const { nFeatures, outputs } = explanation.info;
-  const single = outputs.length === 1;
+  const byRow = weighting === "predicted" && outputs.length > 1;
   const predicted = labels?.predictedOutput ?? null;
-  if (weighting === "predicted" && !single && predicted === null) return "global.notPredicted";
-  const counts = (row: number): boolean => mask === null || mask[row] > 0;
+  if (byRow && predicted === null) return "global.notPredicted";
+  const counts = (row: number): boolean => (mask === null || mask[row] > 0) && !(byRow && predicted![row] < 0);
+  const rows = Array.from({ length: local.rows.count }, (_, row) => row).filter(counts);
+  const used = weighting === "average" || byRow ? outputs.map((_, i) => i) : [output];
   const values = new Float64Array(nFeatures).fill(NaN);
-  const rows = countRows(local.rows.count, counts);
-  const used = weighting === "average" && !single ? outputs.map((_, i) => i) : [output];
   for (const position of local.features) {
-    let sum = 0;
-    if (weighting === "predicted" && !single && predicted !== null) {
-      const columns = outputs.map((_, each) => local.values(each, position));
-      for (let row = 0; row < local.rows.count; row++) if (counts(row) && predicted[row] >= 0) sum += size(columns[predicted[row]][row], signed);
-    } else {
-      for (const each of used) {
-        const column = local.values(each, position);
-        for (let row = 0; row < column.length; row++) if (counts(row)) sum += size(column[row], signed) / used.length;
+    const columns = used.map((each) => local.values(each, position));
+    let [sum, known] = [0, 0];
+    for (const row of rows) {
+      for (let c = 0; c < columns.length; c++) {
+        const value = columns[c][row];
+        if (Number.isNaN(value) || (byRow && c !== predicted![row])) continue;
+        known++;
+        sum += signed ? value : Math.abs(value);
       }
     }
-    values[position] = sum / Math.max(1, rows);
+    if (known > 0) values[position] = sum / rows.length / (byRow ? 1 : used.length);
   }
-  return { values, rest: NaN, restCount: nFeatures - local.features.length, origin: "rows", rows };
-}
-
-function countRows(total: number, counts: (row: number) => boolean): number {
-  let found = 0;
-  for (let row = 0; row < total; row++) if (counts(row)) found++;
-  return found;
-}
-
-function size(value: number, signed: boolean): number {
-  return Number.isNaN(value) ? 0 : signed ? value : Math.abs(value);
+  const restCount = values.reduce((sum, value) => sum + Number(Number.isNaN(value)), 0);
+  return { values, rest: NaN, restCount, origin: "rows", rows: rows.length, kept: local.ranked ? local.kept : nFeatures };
 }
 
 /** Returns the positions of features whose importance is known, in the order asked for; ties keep their own order. */
-export function ranked(values: ArrayLike<number>, names: readonly string[], sort: SortBy, row: ArrayLike<number> | null = null): Int32Array {
+export function ranked(
+  values: ArrayLike<number>,
+  names: readonly string[],
+  sort: SortBy,
+  row: ArrayLike<number> | null = null,
+): Int32Array {
   const known = Array.from(names.keys()).filter((position) => !Number.isNaN(values[position]));
   const magnitude = sort === "row" && row !== null ? row : values;
   const orders: Record<SortBy, (a: number, b: number) => number> = {

@@ -13,7 +13,13 @@ export interface RowSet {
 
 export function allRows(total: number): RowSet {
   const inside = (row: number): boolean => Number.isInteger(row) && row >= 0 && row < total;
-  return { count: total, total, isSample: false, position: (place) => place, find: (row) => (inside(row) ? row : -1) };
+  return {
+    count: total,
+    total,
+    isSample: false,
+    position: (place) => place,
+    find: (row) => (inside(row) ? row : -1),
+  };
 }
 
 /** Returns the rows at positions that are in ascending order. */
@@ -21,7 +27,8 @@ export function someRows(positions: ArrayLike<number>, total: number): RowSet {
   const count = positions.length;
   for (let i = 0; i < count; i++) {
     const before = i ? positions[i - 1] : -1;
-    if (!(positions[i] > before && positions[i] < total)) throw new Error(`row ${positions[i]} of the sample is out of order or range`);
+    if (!(positions[i] > before && positions[i] < total))
+      throw new Error(`row ${positions[i]} of the sample is out of order or range`);
   }
   const find = (row: number): number => {
     let low = 0;

@@ -10,7 +10,13 @@ export interface Bins {
 }
 
 /** Returns rows counted in about `count` bins of round width, by group; rows without a value are in none. */
-export function binned(values: ArrayLike<number>, count: number, groups: ArrayLike<number> | null = null, nGroups = 1, mask: Uint8Array | null = null): Bins {
+export function binned(
+  values: ArrayLike<number>,
+  count: number,
+  groups: ArrayLike<number> | null = null,
+  nGroups = 1,
+  mask: Uint8Array | null = null,
+): Bins {
   let low = Infinity;
   let high = -Infinity;
   for (let i = 0; i < values.length; i++) {
@@ -40,7 +46,9 @@ function binEdges(low: number, high: number, count: number): number[] {
 
 /** Returns the quantiles of some values, linear between the two nearest; NaN where there are no values. */
 export function quantiles(values: ArrayLike<number>, places: readonly number[]): number[] {
-  const sorted = Float64Array.from(values).filter((value) => !Number.isNaN(value)).sort();
+  const sorted = Float64Array.from(values)
+    .filter((value) => !Number.isNaN(value))
+    .sort();
   return places.map((place) => {
     const at = place * (sorted.length - 1);
     const below = Math.floor(at);

@@ -32,17 +32,38 @@ const MOST_IMPORTANCES = 100;
 export function variables(known: Known, t: Translate): Variable[] {
   const { explanation, data, labels, local, output } = known;
   const found: Variable[] = [...labelVariables(explanation, labels, t)];
-  data?.names.forEach((name, i) => found.push({ key: `c${i}`, name: shown(name, 80), group: "columns", column: () => data.byName(name) as Column }));
+  data?.names.forEach((name, i) =>
+    found.push({
+      key: `c${i}`,
+      name: shown(name, 80),
+      group: "columns",
+      column: () => data.byName(name) as Column,
+    }),
+  );
   if (local !== null) {
     for (const position of local.features.subarray(0, MOST_IMPORTANCES)) {
       const name = t("dependence.importance", { name: shown(explanation.features[position], 60) });
-      found.push({ key: `i${position}`, name, group: "importances", column: () => numberColumn(name, local.values(output, position)) });
+      found.push({
+        key: `i${position}`,
+        name,
+        group: "importances",
+        column: () => numberColumn(name, local.values(output, position)),
+      });
     }
   }
   const rows = (data ?? labels ?? local)?.rows;
   if (rows) {
     const name = t("data.index");
-    found.push({ key: "n", name, group: "labels", column: () => numberColumn(name, Float64Array.from({ length: rows.count }, (_, i) => rows.position(i))) });
+    found.push({
+      key: "n",
+      name,
+      group: "labels",
+      column: () =>
+        numberColumn(
+          name,
+          Float64Array.from({ length: rows.count }, (_, i) => rows.position(i)),
+        ),
+    });
   }
   return remembered(found);
 }
@@ -53,7 +74,8 @@ function labelVariables(explanation: Explanation, labels: Labels | null, t: Tran
   const { info } = explanation;
   const classes = info.task === "classification";
   const found: Variable[] = [];
-  const add = (key: string, name: string, column: () => Column): number => found.push({ key, name, group: "labels", column });
+  const add = (key: string, name: string, column: () => Column): number =>
+    found.push({ key, name, group: "labels", column });
   if (predicted) add("p", t(classes ? "data.predictedClass" : "data.predicted"), () => predicted);
   if (real) add("t", t(classes ? "data.trueClass" : "data.true"), () => real);
   proba?.forEach((values, i) => {
@@ -61,15 +83,31 @@ function labelVariables(explanation: Explanation, labels: Labels | null, t: Tran
     add(`q${i}`, name, () => numberColumn(name, values));
   });
   if (predicted?.kind === "number" && real?.kind === "number") {
-    add("e", t("data.error"), () => numberColumn(t("data.error"), predicted.values.map((value, i) => value - real.values[i])));
+    add("e", t("data.error"), () =>
+      numberColumn(
+        t("data.error"),
+        predicted.values.map((value, i) => value - real.values[i]),
+      ),
+    );
   }
   if (classes && predicted?.kind === "category" && real?.kind === "category") {
     const [yes, no] = [t("data.yes"), t("data.no")];
     const correct = (row: number): string | null => {
       const truth = real.value(row);
-      return truth === null || predicted.value(row) === null ? null : categoryOf(predicted, row) === categoryOf(real, row) ? yes : no;
+      return truth === null || predicted.value(row) === null
+        ? null
+        : categoryOf(predicted, row) === categoryOf(real, row)
+          ? yes
+          : no;
     };
-    add("k", t("data.correct"), () => categorical(t("data.correct"), "object", Array.from(predicted.values, (_, row) => correct(row)), [yes, no]));
+    add("k", t("data.correct"), () =>
+      categorical(
+        t("data.correct"),
+        "object",
+        Array.from(predicted.values, (_, row) => correct(row)),
+        [yes, no],
+      ),
+    );
   }
   return found;
 }
@@ -79,7 +117,14 @@ function categoryOf(column: Column, row: number): string | undefined {
 }
 
 export function numberColumn(name: string, values: Numbers): Column {
-  return { name, dtype: "float64", kind: "number", values, categories: [], value: (row) => (Number.isNaN(values[row]) ? null : values[row]) };
+  return {
+    name,
+    dtype: "float64",
+    kind: "number",
+    values,
+    categories: [],
+    value: (row) => (Number.isNaN(values[row]) ? null : values[row]),
+  };
 }
 
 function remembered(found: readonly Variable[]): Variable[] {

@@ -30,7 +30,8 @@ export const dataPanel = definePanel<never, "data" | "labels" | "local">({
   group: "data",
   needs: [],
   wants: ["data", "labels", "local"],
-  missing: ({ explanation }, state) => (explanation.has("data", state.allRows) || explanation.has("labels", state.allRows) ? null : "need.data"),
+  missing: ({ explanation }, state) =>
+    explanation.has("data", state.allRows) || explanation.has("labels", state.allRows) ? null : "need.data",
   showsRow: true,
   component: DataPanel,
 });
@@ -42,7 +43,10 @@ function DataPanel(parts: Parts): JSX.Element {
   const { explanation, t } = useApp();
   const output = useOutput();
   const [settings, set] = useSettings("data", USUAL);
-  const known = useMemo(() => variables({ explanation, ...parts, output }, t), [explanation, parts.data, parts.labels, parts.local, output, t]);
+  const known = useMemo(
+    () => variables({ explanation, ...parts, output }, t),
+    [explanation, parts.data, parts.labels, parts.local, output, t],
+  );
   const find = (key: string): Variable | undefined => known.find((variable) => variable.key === key);
   const usual = useMemo(() => usualAxes(known, parts), [known, parts]);
   const x = find(settings.x) ?? find(usual.x);
@@ -55,10 +59,24 @@ function DataPanel(parts: Parts): JSX.Element {
     <>
       <div class="xd-controls">
         <Select label={t("control.x")} value={x.key} choices={groups} onChange={(key) => set({ x: key })} />
-        <Select label={t("control.y")} value={y?.key ?? COUNT} choices={[{ value: COUNT, label: t("data.histogram") }, ...groups]} onChange={(key) => set({ y: key })} />
-        <Select label={t("control.color")} value={color?.key ?? "none"} choices={[{ value: "none", label: t("control.none") }, ...groups]} onChange={(key) => set({ color: key })} />
-        {y === undefined && x.column().kind !== "category" && <Slider label={t("data.bins")} min={5} max={100} value={settings.bins} onChange={(bins) => set({ bins })} />}
-        {numeric && <Check label={t("control.jitter")} checked={settings.jitter} onChange={(jitter) => set({ jitter })} />}
+        <Select
+          label={t("control.y")}
+          value={y?.key ?? COUNT}
+          choices={[{ value: COUNT, label: t("data.histogram") }, ...groups]}
+          onChange={(key) => set({ y: key })}
+        />
+        <Select
+          label={t("control.color")}
+          value={color?.key ?? "none"}
+          choices={[{ value: "none", label: t("control.none") }, ...groups]}
+          onChange={(key) => set({ color: key })}
+        />
+        {y === undefined && x.column().kind !== "category" && (
+          <Slider label={t("data.bins")} min={5} max={100} value={settings.bins} onChange={(bins) => set({ bins })} />
+        )}
+        {numeric && (
+          <Check label={t("control.jitter")} checked={settings.jitter} onChange={(jitter) => set({ jitter })} />
+        )}
       </div>
       {y === undefined ? (
         <Counts x={x} color={color} mask={parts.mask} bins={settings.bins} />
@@ -88,12 +106,26 @@ function Counts({ x, color, mask, bins }: CountsProps): JSX.Element {
     const edge = (i: number): Value => (column.kind === "time" ? format.time(counted.edges[i]) : counted.edges[i]);
     const totals = totalsOf(counted);
     return column.kind === "category"
-      ? { columns: [x.name, t("chart.count")], rows: totals.map((total, i) => [column.categories[i] ?? null, total]) }
-      : { columns: [t("chart.from"), t("chart.to"), t("chart.count")], rows: totals.map((total, i) => [edge(i), edge(i + 1), total]) };
+      ? {
+          columns: [x.name, t("chart.count")],
+          rows: totals.map((total, i) => [column.categories[i] ?? null, total]),
+        }
+      : {
+          columns: [t("chart.from"), t("chart.to"), t("chart.count")],
+          rows: totals.map((total, i) => [edge(i), edge(i + 1), total]),
+        };
   };
   return (
     <Figure title={x.name} table={table} legend={groups && color && <ColorLegend title={color.name} column={groups} />}>
-      <Histogram column={column} groups={groups} bins={bins} xLabel={x.name} yLabel={t("chart.count")} label={`${x.name}: ${t("data.histogram")}`} mask={mask} />
+      <Histogram
+        column={column}
+        groups={groups}
+        bins={bins}
+        xLabel={x.name}
+        yLabel={t("chart.count")}
+        label={`${x.name}: ${t("data.histogram")}`}
+        mask={mask}
+      />
     </Figure>
   );
 }
@@ -176,7 +208,13 @@ function CellCounts({ frame, counts }: { frame: Frame; counts: Counted }): JSX.E
     <>
       {height > 30 &&
         counts.map(({ x, y, count }) => (
-          <text key={`${x}/${y}`} class="xd-cell-count" x={frame.x(x)} y={frame.y(y) - height * 0.35 - 8} text-anchor="middle">
+          <text
+            key={`${x}/${y}`}
+            class="xd-cell-count"
+            x={frame.x(x)}
+            y={frame.y(y) - height * 0.35 - 8}
+            text-anchor="middle"
+          >
             {format.integer(count)}
           </text>
         ))}
@@ -200,8 +238,13 @@ function crossCounts(x: Column, y: Column, mask: Uint8Array | null): Counted {
 function usualAxes(known: readonly Variable[], { labels }: Parts): { x: string; y: string; color: string } {
   const columns = known.filter(({ group }) => group === "columns").map(({ key }) => key);
   const predicted = labels?.predicted ? "p" : "";
-  if (predicted && labels?.true) return { x: "t", y: "p", color: labels.true.kind === "category" ? "k" : (columns[0] ?? "") };
-  return { x: columns[0] ?? predicted, y: predicted && columns.length ? predicted : (columns[1] ?? COUNT), color: predicted };
+  if (predicted && labels?.true)
+    return { x: "t", y: "p", color: labels.true.kind === "category" ? "k" : (columns[0] ?? "") };
+  return {
+    x: columns[0] ?? predicted,
+    y: predicted && columns.length ? predicted : (columns[1] ?? COUNT),
+    color: predicted,
+  };
 }
 
 function choices(known: readonly Variable[], t: ReturnType<typeof useApp>["t"]): ChoiceGroup<string>[] {

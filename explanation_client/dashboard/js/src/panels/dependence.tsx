@@ -45,16 +45,29 @@ function DependencePanel(parts: Parts): JSX.Element {
   const [{ color: chosen }, set] = useSettings("dependence", { color: "auto" });
   const feature = wanted !== null && wanted < explanation.features.length ? wanted : firstFeature(explanation, parts);
   const column = data.byName(explanation.features[feature]);
-  const known = useMemo(() => variables({ explanation, ...parts, local: null, output }, t), [explanation, parts.data, parts.labels, output, t]);
-  const auto = useMemo(() => automatic(explanation, parts, output, feature, known), [explanation, parts, output, feature, known]);
+  const known = useMemo(
+    () => variables({ explanation, ...parts, local: null, output }, t),
+    [explanation, parts.data, parts.labels, output, t],
+  );
+  const auto = useMemo(
+    () => automatic(explanation, parts, output, feature, known),
+    [explanation, parts, output, feature, known],
+  );
   // A link from another panel names a feature, the list a column.
-  const asked = chosen.startsWith("f") ? columnOf(explanation, data, known, Number(chosen.slice(1))) : known.find(({ key }) => key === chosen);
+  const asked = chosen.startsWith("f")
+    ? columnOf(explanation, data, known, Number(chosen.slice(1)))
+    : known.find(({ key }) => key === chosen);
   const color = chosen === "none" ? null : (asked ?? auto);
   const colors = colorChoices(known, explanation, data.names);
   return (
     <>
       <div class="xd-controls">
-        <FeaturePicker label={t("control.feature")} value={feature} features={local.features} onChange={(position) => store.set({ feature: position })} />
+        <FeaturePicker
+          label={t("control.feature")}
+          value={feature}
+          features={local.features}
+          onChange={(position) => store.set({ feature: position })}
+        />
         <Select
           label={t("control.color")}
           value={asked?.key ?? (chosen === "none" ? "none" : "auto")}
@@ -93,7 +106,10 @@ function Chart({ local, labels, mask, feature, column, color }: ChartProps): JSX
   const { info, features } = explanation;
   const name = shown(features[feature], 60);
   const importance = t("dependence.importance", { name });
-  const values = useMemo(() => numberColumn(importance, local.values(output, feature)), [local, output, feature, importance]);
+  const values = useMemo(
+    () => numberColumn(importance, local.values(output, feature)),
+    [local, output, feature, importance],
+  );
   const shades = color?.column() ?? null;
   const rowName = useRowName(labels);
   const missing = t("row.missing");
@@ -102,20 +118,28 @@ function Chart({ local, labels, mask, feature, column, color }: ChartProps): JSX
     facts: [
       [name, shown(format.value(column.value(point), missing), 40)],
       [t("local.importance"), format.signed(values.values[point])],
-      ...(color && shades && shades !== column ? [[color.name, shown(format.value(shades.value(point), missing), 40)] as const] : []),
+      ...(color && shades && shades !== column
+        ? [[color.name, shown(format.value(shades.value(point), missing), 40)] as const]
+        : []),
     ],
   });
   const title = info.outputs.length > 1 ? `${importance}: ${shown(info.outputs[output], 60)}` : importance;
   const table = (): TableData => ({
     columns: [t("data.index"), name, importance, ...(color ? [color.name] : [])],
-    rows: Array.from(values.values, (value, place) => [local.rows.position(place), column.value(place), Number.isNaN(value) ? null : value, ...(shades ? [shades.value(place)] : [])]).filter(
-      (_, place) => mask === null || mask[place] > 0,
-    ),
+    rows: Array.from(values.values, (value, place) => [
+      local.rows.position(place),
+      column.value(place),
+      Number.isNaN(value) ? null : value,
+      ...(shades ? [shades.value(place)] : []),
+    ]).filter((_, place) => mask === null || mask[place] > 0),
   });
   return (
     <Figure
       title={title}
-      notes={[info.outputSpace !== undefined && t("local.unit", { space: shown(info.outputSpace, 40) }), local.rows.isSample && t("summary.pointsNote", { n: local.rows.count, total: local.rows.total })]}
+      notes={[
+        info.outputSpace !== undefined && t("local.unit", { space: shown(info.outputSpace, 40) }),
+        local.rows.isSample && t("summary.pointsNote", { n: local.rows.count, total: local.rows.total }),
+      ]}
       table={table}
       legend={color && <ColorLegend title={color.name} column={shades} />}
     >
@@ -134,7 +158,10 @@ function Chart({ local, labels, mask, feature, column, color }: ChartProps): JSX
       >
         {(frame) => {
           const zero = frame.y(0);
-          return zero > frame.top && zero < frame.bottom && <line class="xd-zero" x1={frame.left} x2={frame.right} y1={zero} y2={zero} />;
+          return (
+            zero > frame.top &&
+            zero < frame.bottom && <line class="xd-zero" x1={frame.left} x2={frame.right} y1={zero} y2={zero} />
+          );
         }}
       </Scatter>
     </Figure>
@@ -143,11 +170,21 @@ function Chart({ local, labels, mask, feature, column, color }: ChartProps): JSX
 
 /** The most important feature of which both values and importances are at hand. */
 function firstFeature(explanation: Explanation, { local, data }: Parts): number {
-  return Array.from(local.features).find((position) => data.byName(explanation.features[position]) !== undefined) ?? local.features[0] ?? 0;
+  return (
+    Array.from(local.features).find((position) => data.byName(explanation.features[position]) !== undefined) ??
+    local.features[0] ??
+    0
+  );
 }
 
 /** The feature to colour by: the strongest stored interaction, else what goes best with the spread of the importances. */
-function automatic(explanation: Explanation, { local, data, interactions }: Parts, output: number, feature: number, known: readonly Variable[]): Variable | null {
+function automatic(
+  explanation: Explanation,
+  { local, data, interactions }: Parts,
+  output: number,
+  feature: number,
+  known: readonly Variable[],
+): Variable | null {
   const variable = (position: number): Variable | undefined => columnOf(explanation, data, known, position);
   const partner = interactions && strongestPartner(interactions, output, feature);
   if (partner !== null) return variable(partner) ?? null;
@@ -162,7 +199,12 @@ function automatic(explanation: Explanation, { local, data, interactions }: Part
 }
 
 /** The column with the values of a feature. */
-function columnOf(explanation: Explanation, data: Data, known: readonly Variable[], position: number): Variable | undefined {
+function columnOf(
+  explanation: Explanation,
+  data: Data,
+  known: readonly Variable[],
+  position: number,
+): Variable | undefined {
   const place = data.names.indexOf(explanation.features[position] ?? "");
   return place < 0 ? undefined : known.find(({ key }) => key === `c${place}`);
 }
@@ -170,12 +212,20 @@ function columnOf(explanation: Explanation, data: Data, known: readonly Variable
 type Choices = { value: string; label: string }[];
 
 /** Labels, then columns in the global ranking. */
-function colorChoices(known: readonly Variable[], explanation: Explanation, names: readonly string[]): { labels: Choices; columns: Choices } {
+function colorChoices(
+  known: readonly Variable[],
+  explanation: Explanation,
+  names: readonly string[],
+): { labels: Choices; columns: Choices } {
   const rank = new Map(Array.from(explanation.order, (position, place) => [explanation.features[position], place]));
   const choice = ({ key, name }: Variable): Choices[number] => ({ value: key, label: name });
   const place = ({ key }: Variable): number => rank.get(names[Number(key.slice(1))]) ?? Infinity;
   return {
     labels: known.filter(({ group }) => group === "labels").map(choice),
-    columns: known.filter(({ group }) => group === "columns").sort((a, b) => place(a) - place(b) || 0).slice(0, MOST_COLORS).map(choice),
+    columns: known
+      .filter(({ group }) => group === "columns")
+      .sort((a, b) => place(a) - place(b) || 0)
+      .slice(0, MOST_COLORS)
+      .map(choice),
   };
 }

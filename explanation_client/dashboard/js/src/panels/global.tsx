@@ -22,13 +22,19 @@ export const globalPanel = definePanel<never, Wants>({
   group: "model",
   needs: [],
   // Rows are read only where what is stored of all rows does not answer.
-  wants: (state) => {
+  wants: (state, explanation) => {
     const parts: Wants[] = ["perClass"];
-    if (state.signed || state.weighting !== "average") parts.push("aggregates", "labels");
-    if (state.weighting === "predicted" || state.sort === "row" || state.cohort !== "") parts.push("local");
+    const byClass = state.weighting !== "average";
+    if (state.signed || byClass || !explanation.global) parts.push("aggregates", "labels");
+    const figures = explanation.has("aggregates", state.allRows);
+    const stored = figures || (!state.signed && (byClass ? explanation.has("perClass") : explanation.global !== null));
+    if (!stored || state.weighting === "predicted" || state.sort === "row" || state.cohort !== "") parts.push("local");
     return parts;
   },
-  missing: ({ explanation }) => (explanation.global || explanation.has("perClass") || explanation.has("aggregates") || explanation.has("local") ? null : "need.global"),
+  missing: ({ explanation }) =>
+    explanation.global || explanation.has("perClass") || explanation.has("aggregates") || explanation.has("local")
+      ? null
+      : "need.global",
   component: GlobalPanel,
 });
 
@@ -40,16 +46,32 @@ function GlobalPanel(parts: Given<never, Wants>): JSX.Element {
   const wanted = { weighting: state.weighting, output, signed: state.signed };
   const bars = useMemo(
     () => globalBars(explanation, wanted, { ...parts }),
-    [explanation, wanted.weighting, output, wanted.signed, parts.perClass, parts.aggregates, parts.local, parts.labels, parts.mask],
+    [
+      explanation,
+      wanted.weighting,
+      output,
+      wanted.signed,
+      parts.perClass,
+      parts.aggregates,
+      parts.local,
+      parts.labels,
+      parts.mask,
+    ],
   );
   const values = typeof bars === "string" ? null : bars.values;
   const rowValues = useMemo(() => selectedRow(parts, state, output, features.length), [parts.local, state.row, output]);
-  const order = useMemo(() => (values ? ranked(values, features, state.sort, rowValues) : new Int32Array(0)), [values, state.sort, rowValues]);
+  const order = useMemo(
+    () => (values ? ranked(values, features, state.sort, rowValues) : new Int32Array(0)),
+    [values, state.sort, rowValues],
+  );
   const found = useMemo(() => matching(order, features, state.search), [order, state.search]);
   const most = Math.min(1000, Math.max(1, order.length));
   const topK = Math.min(state.topK, most);
   const title = t(state.signed ? "global.mean" : "global.meanAbs");
-  const text = format.series(Array.from(found.subarray(0, topK), (position) => values?.[position] ?? NaN), state.signed);
+  const text = format.series(
+    Array.from(found.subarray(0, topK), (position) => values?.[position] ?? NaN),
+    state.signed,
+  );
   const rows: BarRow[] = Array.from(found.subarray(0, topK), (position) => {
     const value = values?.[position] ?? NaN;
     return {
@@ -65,7 +87,15 @@ function GlobalPanel(parts: Given<never, Wants>): JSX.Element {
     };
   });
   if (typeof bars !== "string" && bars.restCount > 0 && !Number.isNaN(bars.rest) && !state.search) {
-    rows.push({ key: "rest", name: t("global.rest", { n: bars.restCount }), from: 0, to: bars.rest, value: bars.rest, text: text(bars.rest), tone: "muted" });
+    rows.push({
+      key: "rest",
+      name: t("global.rest", { n: bars.restCount }),
+      from: 0,
+      to: bars.rest,
+      value: bars.rest,
+      text: text(bars.rest),
+      tone: "muted",
+    });
   }
   const table = (): TableData => ({
     columns: [t("local.feature"), title],
@@ -80,30 +110,59 @@ function GlobalPanel(parts: Given<never, Wants>): JSX.Element {
         <Figure
           title={title}
           notes={[
-            state.weighting !== "average" && info.outputs.length > 1 && (state.weighting === "class" ? t("control.weighting.class", { name: shown(info.outputs[output], 60) }) : t("control.weighting.predicted")) + ".",
-            bars.origin === "rows" ? t("global.ofRows", { n: bars.rows, total: info.nRows }) : t(bars.origin === "stored" ? "global.stored" : "global.exact", { n: info.nRows }),
+            state.weighting !== "average" &&
+              info.outputs.length > 1 &&
+              (state.weighting === "class"
+                ? t("control.weighting.class", { name: shown(info.outputs[output], 60) })
+                : t("control.weighting.predicted")) + ".",
+            bars.origin === "rows" && bars.rows < info.nRows
+              ? t("global.ofRows", { n: bars.rows, total: info.nRows })
+              : t(bars.origin === "stored" ? "global.stored" : "global.exact", { n: info.nRows }),
+            bars.kept < features.length && t("global.cut", { n: bars.kept }),
           ]}
           table={table}
           svg={(frame) => barsSvg(frame, title, rows)}
         >
-          {rows.length === 0 ? <Message>{state.search ? t("global.noMatch", { search: shown(state.search, 60) }) : t("chart.empty")}</Message> : <Bars rows={rows} label={title} />}
+          {rows.length === 0 ? (
+            <Message>
+              {state.search ? t("global.noMatch", { search: shown(state.search, 60) }) : t("chart.empty")}
+            </Message>
+          ) : (
+            <Bars rows={rows} label={title} />
+          )}
         </Figure>
       )}
     </>
   );
 }
 
-function Controls({ most, output, canSortByRow }: { most: number; output: number; canSortByRow: boolean }): JSX.Element {
+function Controls({
+  most,
+  output,
+  canSortByRow,
+}: {
+  most: number;
+  output: number;
+  canSortByRow: boolean;
+}): JSX.Element {
   const { store, explanation, t } = useApp();
   const state = useShown((found) => found);
   const { outputs } = explanation.info;
   const weightings: Weighting[] = ["average", "predicted", "class"];
   const sorts: SortBy[] = ["importance", "name", "position", ...(canSortByRow ? (["row"] as const) : [])];
   const weightingName = (weighting: Weighting): string =>
-    weighting === "class" ? t("control.weighting.class", { name: shown(outputs[output], 30) }) : t(`control.weighting.${weighting}`);
+    weighting === "class"
+      ? t("control.weighting.class", { name: shown(outputs[output], 30) })
+      : t(`control.weighting.${weighting}`);
   return (
     <div class="xd-controls">
-      <Slider label={t("control.topK")} min={1} max={most} value={Math.min(state.topK, most)} onChange={(topK) => store.set({ topK })} />
+      <Slider
+        label={t("control.topK")}
+        min={1}
+        max={most}
+        value={Math.min(state.topK, most)}
+        onChange={(topK) => store.set({ topK })}
+      />
       <Select
         label={t("control.sort")}
         value={state.sort}
@@ -138,7 +197,12 @@ function signedChange(state: State, signed: boolean, outputs: number): Partial<S
 }
 
 /** Importances of the selected row, one for each feature; null where there is none. */
-function selectedRow({ local }: Given<never, Wants>, state: State, output: number, nFeatures: number): Float64Array | null {
+function selectedRow(
+  { local }: Given<never, Wants>,
+  state: State,
+  output: number,
+  nFeatures: number,
+): Float64Array | null {
   const place = state.row === null || local === null ? -1 : local.rows.find(state.row);
   if (local === null || place < 0) return null;
   const values = new Float64Array(nFeatures);
@@ -146,4 +210,3 @@ function selectedRow({ local }: Given<never, Wants>, state: State, output: numbe
   row.positions.forEach((position, i) => (values[position] = row.values[i]));
   return values;
 }
-

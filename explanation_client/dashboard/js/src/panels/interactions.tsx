@@ -42,7 +42,10 @@ function InteractionsPanel({ interactions }: Given<"interactions", never>): JSX.
   const k = positions.length;
   const most = Math.min(MOST_FEATURES, k);
   const count = Math.max(Math.min(2, k), Math.min(topK, most));
-  const names = useMemo(() => Array.from(positions.subarray(0, count), (position) => shown(features[position], 40)), [positions, count]);
+  const names = useMemo(
+    () => Array.from(positions.subarray(0, count), (position) => shown(features[position], 40)),
+    [positions, count],
+  );
   const at = (a: number, b: number): number => matrices[output][a * k + b];
   const pairs = useMemo(() => strongest(matrices[output], k), [matrices, output, k]);
   const open = (a: number, b: number): void => {
@@ -51,7 +54,10 @@ function InteractionsPanel({ interactions }: Given<"interactions", never>): JSX.
   };
   const pairName = ({ a, b }: Pair): string => `${features[positions[a]]} × ${features[positions[b]]}`;
   const text = format.series(pairs.map(({ value }) => value));
-  const title = info.outputs.length > 1 ? `${t("interactions.value")}: ${shown(info.outputs[output], 60)}` : t("interactions.value");
+  const title =
+    info.outputs.length > 1
+      ? `${t("interactions.value")}: ${shown(info.outputs[output], 60)}`
+      : t("interactions.value");
   const table = (): TableData => ({
     columns: [t("local.feature"), t("local.feature"), t("interactions.value")],
     rows: pairs.map(({ a, b, value }) => [features[positions[a]], features[positions[b]], value]),
@@ -59,7 +65,13 @@ function InteractionsPanel({ interactions }: Given<"interactions", never>): JSX.
   return (
     <>
       <div class="xd-controls">
-        <Slider label={t("control.topK")} min={Math.min(2, k)} max={most} value={count} onChange={(value) => store.set({ topK: value })} />
+        <Slider
+          label={t("control.topK")}
+          min={Math.min(2, k)}
+          max={most}
+          value={count}
+          onChange={(value) => store.set({ topK: value })}
+        />
         <Check label={t("interactions.diagonal")} checked={diagonal} onChange={(chosen) => set({ diagonal: chosen })} />
       </div>
       <div class="xd-split">
@@ -82,7 +94,10 @@ function InteractionsPanel({ interactions }: Given<"interactions", never>): JSX.
             xLabel=""
             yLabel=""
             label={title}
-            describe={(r, c) => ({ title: r === c ? names[r] : `${names[r]} × ${names[c]}`, facts: [[t("interactions.value"), format.number(at(r, c))]] })}
+            describe={(r, c) => ({
+              title: r === c ? names[r] : `${names[r]} × ${names[c]}`,
+              facts: [[t("interactions.value"), format.number(at(r, c))]],
+            })}
             onSelect={open}
           />
         </Figure>
@@ -91,7 +106,16 @@ function InteractionsPanel({ interactions }: Given<"interactions", never>): JSX.
           <Bars
             label={t("interactions.pairs")}
             stacked
-            rows={pairs.slice(0, MOST_PAIRS).map((pair) => ({ key: `${pair.a}/${pair.b}`, name: pairName(pair), from: 0, to: pair.value, value: pair.value, text: text(pair.value), tone: "plain", onSelect: () => open(pair.a, pair.b) }))}
+            rows={pairs.slice(0, MOST_PAIRS).map((pair) => ({
+              key: `${pair.a}/${pair.b}`,
+              name: pairName(pair),
+              from: 0,
+              to: pair.value,
+              value: pair.value,
+              text: text(pair.value),
+              tone: "plain",
+              onSelect: () => open(pair.a, pair.b),
+            }))}
           />
         </aside>
       </div>

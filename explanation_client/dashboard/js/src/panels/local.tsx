@@ -36,7 +36,12 @@ function LocalPanel(parts: Parts): JSX.Element {
   return (
     <>
       <div class="xd-controls">
-        <RowPicker rows={local.rows} value={row} onChange={(chosen) => store.set({ row: chosen })} label={t("row.number")} />
+        <RowPicker
+          rows={local.rows}
+          value={row}
+          onChange={(chosen) => store.set({ row: chosen })}
+          label={t("row.number")}
+        />
         <Segmented
           label={t("control.chart")}
           value={chart === "bars" ? "bars" : "waterfall"}
@@ -46,11 +51,19 @@ function LocalPanel(parts: Parts): JSX.Element {
           ]}
           onChange={(chosen) => set({ chart: chosen })}
         />
-        <Slider label={t("control.topK")} min={1} max={most} value={Math.min(topK, most)} onChange={(chosen) => store.set({ topK: chosen })} />
+        <Slider
+          label={t("control.topK")}
+          min={1}
+          max={most}
+          value={Math.min(topK, most)}
+          onChange={(chosen) => store.set({ topK: chosen })}
+        />
       </div>
       {row === null && <Message>{t("need.row")}</Message>}
       {row !== null && place < 0 && <Message>{t("row.notHere", { n: row })}</Message>}
-      {row !== null && place >= 0 && <LocalChart {...parts} row={row} place={place} waterfall={chart !== "bars"} topK={Math.min(topK, most)} />}
+      {row !== null && place >= 0 && (
+        <LocalChart {...parts} row={row} place={place} waterfall={chart !== "bars"} topK={Math.min(topK, most)} />
+      )}
     </>
   );
 }
@@ -80,13 +93,36 @@ function LocalChart({ local, data, labels, row, place, waterfall, topK }: LocalC
   const rows = (waterfall && base !== null ? cascade : bars)({
     steps,
     base: base ?? 0,
-    bar: (position, value) => ({ key: String(position), name: features[position], detail: valueOf(position), value, text: text(value), tone: value < 0 ? "negative" : "positive" }),
-    rest: (value) => ({ key: "rest", name: t("local.others", { n: steps.restCount }), value, text: text(value), tone: "muted" }),
-    total: (key, value) => ({ key, name: t(key === "base" ? "local.base" : "local.output"), value, text: text(value).replace("+", ""), tone: "total" }),
+    bar: (position, value) => ({
+      key: String(position),
+      name: features[position],
+      detail: valueOf(position),
+      value,
+      text: text(value),
+      tone: value < 0 ? "negative" : "positive",
+    }),
+    rest: (value) => ({
+      key: "rest",
+      name: t("local.others", { n: steps.restCount }),
+      value,
+      text: text(value),
+      tone: "muted",
+    }),
+    total: (key, value) => ({
+      key,
+      name: t(key === "base" ? "local.base" : "local.output"),
+      value,
+      text: text(value).replace("+", ""),
+      tone: "total",
+    }),
   });
   const table = (): TableData => ({
     columns: [t("local.feature"), t("local.value"), t("local.importance")],
-    rows: sorted(importances).map(([position, value]) => [features[position], data?.byName(features[position])?.value(data.rows.find(row)) ?? null, value]),
+    rows: sorted(importances).map(([position, value]) => [
+      features[position],
+      data?.byName(features[position])?.value(data.rows.find(row)) ?? null,
+      value,
+    ]),
   });
   return (
     <Figure
@@ -115,7 +151,11 @@ interface Steps {
 function topSteps(row: RowImportances, topK: number): Steps {
   const all = sorted(row);
   const hidden = all.slice(topK).reduce((sum, [, value]) => sum + value, 0);
-  return { shown: all.slice(0, topK), rest: row.rest === null ? null : row.rest + hidden, restCount: Math.max(0, all.length - topK) + row.restCount };
+  return {
+    shown: all.slice(0, topK),
+    rest: row.rest === null ? null : row.rest + hidden,
+    restCount: Math.max(0, all.length - topK) + row.restCount,
+  };
 }
 
 function sorted(row: RowImportances): [number, number][] {
@@ -136,7 +176,9 @@ interface Plan {
 /** Each bar from zero. */
 function bars({ steps, bar, rest }: Plan): BarRow[] {
   const rows = steps.shown.map(([position, value]) => ({ ...bar(position, value), from: 0, to: value }));
-  return steps.restCount > 0 && steps.rest !== null ? [...rows, { ...rest(steps.rest), from: 0, to: steps.rest }] : rows;
+  return steps.restCount > 0 && steps.rest !== null
+    ? [...rows, { ...rest(steps.rest), from: 0, to: steps.rest }]
+    : rows;
 }
 
 /** Each bar from where the last one ended: base value first, the row's output last. */

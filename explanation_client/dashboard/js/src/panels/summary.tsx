@@ -54,10 +54,19 @@ function SummaryPanel(parts: Parts): JSX.Element {
         <Segmented
           label={t("control.chart")}
           value={kind}
-          choices={(["swarm", "box", "violin"] as const).map((value) => ({ value, label: t(`summary.${value}`) }))}
+          choices={(["swarm", "box", "violin"] as const).map((value) => ({
+            value,
+            label: t(`summary.${value}`),
+          }))}
           onChange={(value) => set({ chart: value })}
         />
-        <Slider label={t("control.topK")} min={1} max={most} value={Math.min(topK, most)} onChange={(value) => store.set({ topK: value })} />
+        <Slider
+          label={t("control.topK")}
+          min={1}
+          max={most}
+          value={Math.min(topK, most)}
+          onChange={(value) => store.set({ topK: value })}
+        />
         <Search label={t("control.search")} value={search} onChange={(value) => store.set({ search: value })} />
       </div>
       {found.length === 0 ? (
@@ -76,25 +85,43 @@ interface SummaryChartProps extends Parts {
   exact: Aggregates | null;
 }
 
-function SummaryChart({ local, data, labels, mask, kind, features, shown: count, exact }: SummaryChartProps): JSX.Element {
+function SummaryChart({
+  local,
+  data,
+  labels,
+  mask,
+  kind,
+  features,
+  shown: count,
+  exact,
+}: SummaryChartProps): JSX.Element {
   const { store, explanation, t, format } = useApp();
   const output = useOutput();
   const row = useShown((state) => state.row);
   const colors = useColors();
   const { info } = explanation;
   const drawn = features.subarray(0, count);
-  const figuresOf = (position: number): Figures => exact?.of(output, position) ?? figures(local.values(output, position), mask);
+  const figuresOf = (position: number): Figures =>
+    exact?.of(output, position) ?? figures(local.values(output, position), mask);
   const bands = useMemo<Band[]>(
     () =>
       Array.from(drawn, (position) => {
         const column = data?.byName(explanation.features[position]);
         const values = local.values(output, position);
-        return { name: shown(explanation.features[position], 60), values, shades: column && column.kind !== "category" ? column.values : null, figures: kind === "swarm" ? null : figuresOf(position) };
+        return {
+          name: shown(explanation.features[position], 60),
+          values,
+          shades: column && column.kind !== "category" ? column.values : null,
+          figures: kind === "swarm" ? null : figuresOf(position),
+        };
       }),
     [local, data, output, features, count, kind, exact, mask],
   );
   const x = useMemo<Domain>(() => {
-    const ends = bands.flatMap(({ values, figures: known }) => [...extent(values, mask), ...(known ? [known.min, known.max] : [])]);
+    const ends = bands.flatMap(({ values, figures: known }) => [
+      ...extent(values, mask),
+      ...(known ? [known.min, known.max] : []),
+    ]);
     return numberDomain(Math.min(0, ...ends), Math.max(0, ...ends));
   }, [bands, mask]);
   const rowName = useRowName(labels);
@@ -104,13 +131,23 @@ function SummaryChart({ local, data, labels, mask, kind, features, shown: count,
     return {
       title: rowName(local.rows.position(place)),
       facts: [
-        ...(column ? [[bands[band].name, shown(format.value(column.value(place), missing), 40)] as const] : ([[t("local.feature"), bands[band].name]] as const)),
+        ...(column
+          ? [[bands[band].name, shown(format.value(column.value(place), missing), 40)] as const]
+          : ([[t("local.feature"), bands[band].name]] as const)),
         [t("local.importance"), format.signed(bands[band].values[place])],
       ],
     };
   };
   const names = ["meanAbs", "mean", "std", "min", "q05", "q25", "q50", "q75", "q95", "max"] as const;
-  const columns = [t("local.feature"), t("figures.meanAbs"), t("figures.mean"), t("figures.std"), t("figures.min"), ...[0.05, 0.25, 0.5, 0.75, 0.95].map((share) => format.percent(share)), t("figures.max")];
+  const columns = [
+    t("local.feature"),
+    t("figures.meanAbs"),
+    t("figures.mean"),
+    t("figures.std"),
+    t("figures.min"),
+    ...[0.05, 0.25, 0.5, 0.75, 0.95].map((share) => format.percent(share)),
+    t("figures.max"),
+  ];
   const table = (): TableData => ({
     columns,
     rows: Array.from(features, (position) => {
@@ -119,12 +156,24 @@ function SummaryChart({ local, data, labels, mask, kind, features, shown: count,
     }),
   });
   const sampled = { n: local.rows.count, total: local.rows.total };
-  const boxes = exact ? t("summary.boxAll", { n: info.nRows }) : t("global.ofRows", sampled);
-  const title = info.outputs.length > 1 ? `${t("summary.importance")}: ${shown(info.outputs[output], 60)}` : t("summary.importance");
+  const counted = mask === null ? local.rows.count : mask.reduce((sum, kept) => sum + kept, 0);
+  const boxes =
+    exact || counted === info.nRows
+      ? t("summary.boxAll", { n: info.nRows })
+      : t("global.ofRows", { n: counted, total: info.nRows });
+  const title =
+    info.outputs.length > 1
+      ? `${t("summary.importance")}: ${shown(info.outputs[output], 60)}`
+      : t("summary.importance");
   return (
     <Figure
       title={title}
-      notes={[kind === "swarm" && t("summary.pointsNote", sampled), kind === "violin" && t("summary.violinNote", sampled), kind !== "swarm" && t("summary.boxNote"), kind !== "swarm" && boxes]}
+      notes={[
+        kind === "swarm" && t("summary.pointsNote", sampled),
+        kind === "violin" && t("summary.violinNote", sampled),
+        kind !== "swarm" && t("summary.boxNote"),
+        kind !== "swarm" && boxes,
+      ]}
       table={table}
       legend={
         kind === "swarm" && (
@@ -152,7 +201,10 @@ function SummaryChart({ local, data, labels, mask, kind, features, shown: count,
         mask={mask}
         selected={row === null ? -1 : local.rows.find(row)}
         describe={describe}
-        describeBand={(band) => ({ title: bands[band].name, facts: names.map((name, i) => [columns[i + 1], format.number((bands[band].figures as Figures)[name])]) })}
+        describeBand={(band) => ({
+          title: bands[band].name,
+          facts: names.map((name, i) => [columns[i + 1], format.number((bands[band].figures as Figures)[name])]),
+        })}
         onSelect={(place) => store.set({ row: local.rows.position(place) })}
       />
     </Figure>
@@ -160,21 +212,30 @@ function SummaryChart({ local, data, labels, mask, kind, features, shown: count,
 }
 
 /** Features with the largest mean absolute importance for the output first. */
-function orderOf(local: Local, exact: Aggregates | null, output: number, names: readonly string[], mask: Uint8Array | null): Int32Array {
+function orderOf(
+  local: Local,
+  exact: Aggregates | null,
+  output: number,
+  names: readonly string[],
+  mask: Uint8Array | null,
+): Int32Array {
   const means = new Float64Array(names.length).fill(NaN);
-  for (const position of local.features) means[position] = exact?.of(output, position)?.meanAbs ?? meanAbs(local.values(output, position), mask);
+  for (const position of local.features)
+    means[position] = exact?.of(output, position)?.meanAbs ?? meanAbs(local.values(output, position), mask);
   return ranked(means, names, "importance");
 }
 
+/** Rows of which a cut left the feature out count as zero; NaN for a feature that no row has. */
 function meanAbs(values: Numbers, mask: Uint8Array | null): number {
-  let sum = 0;
-  let n = 0;
+  let [sum, n, known] = [0, 0, 0];
   for (let row = 0; row < values.length; row++) {
     if (mask !== null && !mask[row]) continue;
     n++;
-    sum += Math.abs(values[row]) || 0;
+    if (Number.isNaN(values[row])) continue;
+    known++;
+    sum += Math.abs(values[row]);
   }
-  return n ? sum / n : 0;
+  return known ? sum / n : NaN;
 }
 
 /** Figures of the rows at hand, where those of all rows are not stored, or only some rows are meant. */
@@ -188,5 +249,16 @@ function figures(values: Numbers, mask: Uint8Array | null): Figures {
   }
   const mean = sum / kept.length;
   for (const value of kept) squares += (value - mean) ** 2;
-  return { meanAbs: sumAbs / kept.length, mean, std: Math.sqrt(squares / kept.length), min, q05, q25, q50, q75, q95, max };
+  return {
+    meanAbs: sumAbs / kept.length,
+    mean,
+    std: Math.sqrt(squares / kept.length),
+    min,
+    q05,
+    q25,
+    q50,
+    q75,
+    q95,
+    max,
+  };
 }

@@ -22,7 +22,11 @@ export class Boundary extends Component<BoundaryProps, { error: Error | null }> 
     const { t, children } = this.props;
     if (error === null) return children;
     return (
-      <Message tone="error" title={t("app.panelFailed")} action={<Button onClick={() => this.setState({ error: null })}>{t("app.retry")}</Button>}>
+      <Message
+        tone="error"
+        title={t("app.panelFailed")}
+        action={<Button onClick={() => this.setState({ error: null })}>{t("app.retry")}</Button>}
+      >
         {error.message}
       </Message>
     );

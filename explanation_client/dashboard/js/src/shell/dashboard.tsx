@@ -21,7 +21,10 @@ interface DashboardProps {
 }
 
 export function Dashboard({ root, host, options }: DashboardProps): JSX.Element {
-  const store = useMemo(() => new Store({ ...(options.state ? decodeState(options.state) : DEFAULTS), theme: options.theme ?? "auto" }), []);
+  const store = useMemo(
+    () => new Store({ ...(options.state ? decodeState(options.state) : DEFAULTS), theme: options.theme ?? "auto" }),
+    [],
+  );
   const language = useMemo(() => chooseLanguage(options.language, navigator.languages ?? []), []);
   const format = useMemo(() => new Format(language), [language]);
   const t = useMemo(() => translator(language, format), [language, format]);

@@ -41,7 +41,11 @@ export function Header(): JSX.Element {
             />
           )}
           <IconButton icon="info" label={t("app.details")} pressed={open} onClick={() => setOpen(!open)} />
-          <IconButton icon={theme} label={t("app.theme", { theme: t(`app.theme.${theme}`) })} onClick={() => store.set({ theme: next })} />
+          <IconButton
+            icon={theme}
+            label={t("app.theme", { theme: t(`app.theme.${theme}`) })}
+            onClick={() => store.set({ theme: next })}
+          />
         </div>
       </div>
       {info.comment !== undefined && !open && (
@@ -66,7 +70,9 @@ function useFacts(info: Info): string[] {
     explanation.label ? shown(modelName(info) ?? "", 60) : "",
     t(`info.${info.task}`),
     t("info.rows", { n: info.nRows }),
-    info.featureSpace === "raw" || info.featureSpace === "engineered" ? `${features} (${t(`info.${info.featureSpace}`)})` : features,
+    info.featureSpace === "raw" || info.featureSpace === "engineered"
+      ? `${features} (${t(`info.${info.featureSpace}`)})`
+      : features,
     info.outputs.length > 1 ? t("info.classes", { n: info.outputs.length }) : "",
     shown(info.method, 40),
     format.moment(info.createdAt),
@@ -81,9 +87,18 @@ function Details({ info }: { info: Info }): JSX.Element {
     [t("info.reason"), info.reason],
     [t("info.model"), [info.modelType, info.modelId].filter((part) => part).join(" · ") || undefined],
     [t("info.task"), t(`info.${info.task}`)],
-    [t("info.outputs"), info.outputs.slice(0, 20).map((name) => shown(name, 40)).join(", ") + (info.outputs.length > 20 ? ", …" : "")],
+    [
+      t("info.outputs"),
+      info.outputs
+        .slice(0, 20)
+        .map((name) => shown(name, 40))
+        .join(", ") + (info.outputs.length > 20 ? ", …" : ""),
+    ],
     [t("info.space"), info.outputSpace],
-    [t("info.featureSpace"), t("info.features", { n: info.nFeatures }) + (info.topK ? `. ${t("info.cut", { n: info.topK })}` : "")],
+    [
+      t("info.featureSpace"),
+      t("info.features", { n: info.nFeatures }) + (info.topK ? `. ${t("info.cut", { n: info.topK })}` : ""),
+    ],
     [t("info.created"), format.moment(info.createdAt)],
     [t("info.uploaded"), info.uploadedAt && format.moment(info.uploadedAt)],
     [t("info.notes"), info.notes.join("; ") || undefined],

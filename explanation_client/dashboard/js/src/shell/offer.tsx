@@ -24,7 +24,14 @@ export function OfferDialog({ offer, onClose }: { offer: Offer; onClose(): void 
       <p class="xd-note">{t("chart.noDownload")}</p>
       {"text" in offer ? (
         <>
-          <textarea ref={field} class="xd-offer-text" readOnly value={offer.text} aria-label={offer.name} spellcheck={false} />
+          <textarea
+            ref={field}
+            class="xd-offer-text"
+            readOnly
+            value={offer.text}
+            aria-label={offer.name}
+            spellcheck={false}
+          />
           <Button kind="primary" onClick={() => void copy()}>
             {t(copied ? "chart.copied" : "chart.copy")}
           </Button>

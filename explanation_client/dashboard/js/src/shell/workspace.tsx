@@ -60,12 +60,20 @@ function Navigation({ panel: current, base }: { panel: Panel; base: string }): J
   useEffect(() => {
     const tab = list.current?.querySelector<HTMLElement>("[aria-selected=true]");
     // The strip alone scrolls, and not the page around it.
-    if (list.current && tab) list.current.scrollLeft = tab.offsetLeft - (list.current.clientWidth - tab.offsetWidth) / 2;
+    if (list.current && tab)
+      list.current.scrollLeft = tab.offsetLeft - (list.current.clientWidth - tab.offsetWidth) / 2;
   }, [current.id]);
   const onKeyDown = (event: KeyboardEvent): void => {
     const order = GROUPS.flatMap((group) => PANELS.filter((panel) => panel.group === group));
     const at = order.findIndex(({ id }) => id === current.id);
-    const moves: Record<string, number> = { ArrowDown: at + 1, ArrowRight: at + 1, ArrowUp: at - 1, ArrowLeft: at - 1, Home: 0, End: -1 };
+    const moves: Record<string, number> = {
+      ArrowDown: at + 1,
+      ArrowRight: at + 1,
+      ArrowUp: at - 1,
+      ArrowLeft: at - 1,
+      Home: 0,
+      End: -1,
+    };
     if (!(event.key in moves)) return;
     event.preventDefault();
     event.stopPropagation();
@@ -75,7 +83,14 @@ function Navigation({ panel: current, base }: { panel: Panel; base: string }): J
   };
   return (
     <nav class="xd-navigation" aria-label={t("app.panels")}>
-      <div class="xd-tabs" role="tablist" aria-label={t("app.panels")} aria-orientation="vertical" ref={list} onKeyDown={onKeyDown}>
+      <div
+        class="xd-tabs"
+        role="tablist"
+        aria-label={t("app.panels")}
+        aria-orientation="vertical"
+        ref={list}
+        onKeyDown={onKeyDown}
+      >
         {GROUPS.map((group) => {
           const panels = PANELS.filter((panel) => panel.group === group);
           return (
@@ -122,7 +137,17 @@ function SampleNotice(): JSX.Element | null {
   const rows = loaded.value;
   const size = explanation.allRowsBytes;
   if (all && size !== null) {
-    return <Notice action={<Button kind="quiet" onClick={() => store.set({ allRows: false })}>{t("sample.back")}</Button>}>{t("sample.showsAll", { n: rows.count })}</Notice>;
+    return (
+      <Notice
+        action={
+          <Button kind="quiet" onClick={() => store.set({ allRows: false })}>
+            {t("sample.back")}
+          </Button>
+        }
+      >
+        {t("sample.showsAll", { n: rows.count })}
+      </Notice>
+    );
   }
   if (!rows.isSample) return null;
   const more = size !== null && (
@@ -130,7 +155,11 @@ function SampleNotice(): JSX.Element | null {
       {t("sample.all", { size: format.bytes(size) })}
     </Button>
   );
-  return <Notice action={more}>{t(explanation.isStratified ? "sample.stratified" : "sample.notice", { n: rows.count, total: rows.total })}</Notice>;
+  return (
+    <Notice action={more}>
+      {t(explanation.isStratified ? "sample.stratified" : "sample.notice", { n: rows.count, total: rows.total })}
+    </Notice>
+  );
 }
 
 /** The panel once its parts are read, or why it can't be shown. */
@@ -140,10 +169,16 @@ function PanelBody({ panel }: { panel: Panel }): JSX.Element {
   const state = useShown((found) => found);
   const why = missing(panel, app, state);
   const needs = panel.needs.filter(isPart);
-  const wants = wantedParts(panel, state).filter((part) => !needs.includes(part));
+  const wants = wantedParts(panel, state, explanation).filter((part) => !needs.includes(part));
   const all = state.allRows;
-  const loaded = useLoaded(() => (why === null ? read(app, needs, wants, all) : Promise.resolve(null)), [explanation, why, all, [...needs, ...wants].join()]);
-  const filtered = useLoaded(() => ROW_FILTER?.(app, state) ?? Promise.resolve(null), [explanation, all, state.cohort, ROW_FILTER]);
+  const loaded = useLoaded(
+    () => (why === null ? read(app, needs, wants, all) : Promise.resolve(null)),
+    [explanation, why, all, [...needs, ...wants].join()],
+  );
+  const filtered = useLoaded(
+    () => ROW_FILTER?.(app, state) ?? Promise.resolve(null),
+    [explanation, all, state.cohort, ROW_FILTER],
+  );
   if (why !== null) {
     const hint = why === "need.model" ? host.modelHint : undefined;
     return (
@@ -154,7 +189,11 @@ function PanelBody({ panel }: { panel: Panel }): JSX.Element {
   }
   if (loaded.status === "failed") {
     return (
-      <Message tone="error" title={t("app.panelFailed")} action={<Button onClick={loaded.retry}>{t("app.retry")}</Button>}>
+      <Message
+        tone="error"
+        title={t("app.panelFailed")}
+        action={<Button onClick={loaded.retry}>{t("app.retry")}</Button>}
+      >
         {loaded.error.message}
       </Message>
     );
@@ -181,9 +220,21 @@ interface Read {
 }
 
 /** Parts that are needed must come; those that are wanted may fail, and then the panel says so. */
-async function read({ explanation }: Parameters<typeof missing>[1], needs: readonly PartName[], wants: readonly PartName[], all: boolean): Promise<Read> {
+async function read(
+  { explanation }: Parameters<typeof missing>[1],
+  needs: readonly PartName[],
+  wants: readonly PartName[],
+  all: boolean,
+): Promise<Read> {
   const problems = new Set<string>();
-  const parts: Record<string, unknown> = { perClass: null, aggregates: null, local: null, data: null, labels: null, interactions: null };
+  const parts: Record<string, unknown> = {
+    perClass: null,
+    aggregates: null,
+    local: null,
+    data: null,
+    labels: null,
+    interactions: null,
+  };
   const need = needs.map(async (part) => {
     parts[part] = await explanation.load(part, all);
   });

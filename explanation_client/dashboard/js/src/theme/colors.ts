@@ -20,7 +20,17 @@ export interface Colors {
 
 // Cividis: lightness rises evenly, and hardly any colour vision changes it.
 const CIVIDIS = [
-  "#00224e", "#083370", "#35456c", "#4f576c", "#666970", "#7d7c78", "#948e77", "#aea371", "#c8b866", "#e5cf52", "#fee838",
+  "#00224e",
+  "#083370",
+  "#35456c",
+  "#4f576c",
+  "#666970",
+  "#7d7c78",
+  "#948e77",
+  "#aea371",
+  "#c8b866",
+  "#e5cf52",
+  "#fee838",
 ].map(parseHex);
 
 export const CATEGORIES = 8;
