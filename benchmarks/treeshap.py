@@ -105,6 +105,7 @@ def make_cases(quick: bool) -> Iterator[Case]:
         yield lightgbm_case("LightGBM 500 x 127", data, n_estimators=500, num_leaves=127)
         yield sklearn_case("RandomForest 100, unpruned", data, "RandomForestClassifier")
         yield sklearn_case("HistGradientBoosting 100", data, "HistGradientBoostingClassifier")
+        yield catboost_case("CatBoost 100 x depth 6", data, iterations=100, depth=6)
 
 
 def lightgbm_case(name: str, data: Data, **options: Any) -> Case:
@@ -133,6 +134,21 @@ def xgboost_case(name: str, data: Data, **options: Any) -> Case:
 
     def own(rows: Rows) -> Any:
         return booster.predict(xgboost.DMatrix(rows, nthread=1), pred_contribs=True)
+
+    return Case(name, data, model, predict, own)
+
+
+def catboost_case(name: str, data: Data, **options: Any) -> Case:
+    import catboost
+
+    model = catboost.CatBoostClassifier(**options, thread_count=1, verbose=False, allow_writing_files=False)
+    model.fit(data.train, data.target)
+
+    def predict(rows: Rows) -> Any:
+        return model.predict(rows, prediction_type="RawFormulaVal", thread_count=1)
+
+    def own(rows: Rows) -> Any:
+        return model.get_feature_importance(catboost.Pool(rows), type="ShapValues", thread_count=1)
 
     return Case(name, data, model, predict, own)
 
@@ -229,9 +245,9 @@ def print_table(cases: list[Case], budget: float) -> None:
 
 def table_line(case: Case, budget: float) -> str:
     rows = case.data.rows
-    TreeTables(case.model, threads=1).shap_values(rows[:64])  # compiles, once per machine
+    TreeTables(case.model, threads=1, compiled=True).shap_values(rows[:64])  # compiles, once per machine
     start = time.process_time()
-    tables = TreeTables(case.model, threads=1)
+    tables = TreeTables(case.model, threads=1, compiled=True)
     prepared = 1e3 * (time.process_time() - start)
     times = {
         "ours": per_row(tables.shap_values, rows, budget, first=64),
@@ -254,9 +270,9 @@ def print_background(case: Case, budget: float, quick: bool) -> None:
     print(f"\nWith a background: {case.name}, {case.data.name}")
     for size in (100, 1_000 if quick else 10_000):
         background = case.data.rows[:size]
-        TreeTables(case.model, background[:10], threads=1).shap_values(case.data.rows[:64])
+        TreeTables(case.model, background[:10], threads=1, compiled=True).shap_values(case.data.rows[:64])
         start = time.process_time()
-        tables = TreeTables(case.model, background, threads=1)
+        tables = TreeTables(case.model, background, threads=1, compiled=True)
         prepared = 1e3 * (time.process_time() - start)
         ours = per_row(tables.shap_values, case.data.rows, budget, first=64)
         # One row with the largest background takes shap about a second.
@@ -270,7 +286,7 @@ def print_background(case: Case, budget: float, quick: bool) -> None:
 
 def print_threads(case: Case) -> None:
     print(f"\nThreads (wall time, which other programs disturb): {case.name}")
-    tables = TreeTables(case.model)
+    tables = TreeTables(case.model, compiled=True)
     rows = np.tile(case.data.rows, (max(1, 100_000 // len(case.data.rows)), 1))
     spent = {}
     for threads in (1, 2, 4)[: 2 if tables.threads < 4 else 3]:
@@ -286,7 +302,7 @@ def print_threads(case: Case) -> None:
 def print_single_rows(cases: list[Case]) -> None:
     print("\nOne row at a time, CPU microseconds per call")
     for case in cases:
-        tables = TreeTables(case.model, threads=1)
+        tables = TreeTables(case.model, threads=1, compiled=True)
         rows = case.data.rows[:200]
         tables.shap_values_row(rows[0])
         start = time.process_time()

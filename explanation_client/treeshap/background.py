@@ -6,7 +6,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import factorial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +44,8 @@ class Background:
 
     @property
     def nbytes(self) -> int:
-        """Memory of the tables and of the rows kept, in bytes."""
-        return int(self.tables.nbytes + self.rows.nbytes + sum(a.nbytes for a in self.groups))
+        """Memory of the tables, in bytes."""
+        return int(self.tables.nbytes + sum(a.nbytes for a in self.groups))
 
     def writer(self) -> Callable[[NDArray[np.float64], NDArray[np.float64], int], None]:
         """Return what adds the values of a block of rows to an output that holds zeros."""
@@ -74,7 +73,7 @@ class Background:
 def make_background(
     layout: Layout,
     leaves: Leaves,
-    rows: NDArray[Any],
+    rows: NDArray[np.float64],
     *,
     memory_limit: int,
     threads: int,
@@ -82,24 +81,18 @@ def make_background(
 ) -> Background:
     """Return the prepared background; trees are worked on in parallel.
 
-    Raises
-    ------
-    ValueError
-        If there are no rows.
+    There is at least one row, and nothing else writes to them.
     """
-    if not len(rows):
-        raise ValueError("the background has no rows")
-    block = np.ascontiguousarray(rows, dtype=np.float64)
     plan = make_plan(layout, leaves.value.shape[1], memory_limit=memory_limit)
     gain, loss = _weights(max(LARGEST_LEAF, int(layout.tree_distinct.max(initial=0))))
-    tables = _tables(block, layout, leaves, plan.groups, gain, loss, threads, progress)
+    tables = _tables(rows, layout, leaves, plan.groups, gain, loss, threads, progress)
     return Background(
         layout=layout,
         leaves=leaves,
         groups=plan.groups,
         tables=tables,
         walked=plan.walked,
-        rows=block.copy(),
+        rows=rows,
         gain=gain,
         loss=loss,
     )

@@ -14,6 +14,7 @@ right or work in single precision are translated by their parser, never by the k
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -29,6 +30,9 @@ Link = Literal["identity", "logit", "softmax", "one-vs-rest logit", "log", "sign
 
 ZERO_BAND = float(np.float32(1e-35))
 """Values this close to zero count as zero where a split treats zero as missing."""
+
+# Rows times trees that numpy walks in half a second.
+_FEW_WALKS = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -116,7 +120,7 @@ class TreeEnsemble:
 
     @classmethod
     def from_model(cls, model: object) -> TreeEnsemble:
-        """Return the ensemble of a fitted LightGBM, XGBoost or scikit-learn model.
+        """Return the ensemble of a fitted LightGBM, XGBoost, CatBoost or scikit-learn model.
 
         Raises
         ------
@@ -153,9 +157,15 @@ class TreeEnsemble:
 
         It shares no code with the Shapley kernels: it is what their sums are checked against.
         """
+        checked = self.check_rows(rows)
+        if len(checked) * self.n_trees <= _FEW_WALKS and f"{__package__}.kernels.predict" not in sys.modules:
+            # Done before compiled code would be loaded.
+            from explanation_client.treeshap import plain
+
+            return plain.predict(self, checked)
         from explanation_client.treeshap.kernels.predict import predict
 
-        return predict(self, self.check_rows(rows))
+        return predict(self, checked)
 
     def base_values(self, background: ArrayLike | None = None) -> NDArray[np.float64]:
         """Return what the model gives on average, shape (C,) float64.
@@ -165,7 +175,7 @@ class TreeEnsemble:
         """
         if background is not None:
             return np.asarray(self.predict(background).mean(axis=0))
-        from explanation_client.treeshap.kernels.predict import cover_mean
+        from explanation_client.treeshap.plain import cover_mean
 
         return cover_mean(self)
 

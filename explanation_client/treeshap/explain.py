@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from explanation_client.treeshap.background import Background, make_background
 from explanation_client.treeshap.ensemble import TreeEnsemble
 from explanation_client.treeshap.layout import Layout, Leaves, gauss_rule, make_layout
+from explanation_client.treeshap.plain import PlainTrees
 
 __all__ = ["MEMORY_LIMIT", "Progress", "TreeTables", "shap_values"]
 
@@ -21,6 +25,8 @@ MEMORY_LIMIT = 512 * 1024 * 1024
 _BLOCK = 1024
 _FEW_ROWS = 6
 _SLAB = 16
+# Loading numba and a kernel takes a second of CPU, and compiling it two to four more, once per machine.
+_WORTH_LOADING = 0.8
 Progress = Callable[[int, int], None]
 """Told of work done and work in all: trees while tables are built, rows while they are explained."""
 Write = Callable[[NDArray[np.float64], NDArray[np.float64], int], None]
@@ -41,12 +47,16 @@ class TreeTables:
     threads : int, optional
         Threads to use by default; None for as many as the process may run on.
     progress : callable, optional
-        Told of the trees done and all trees while the tables of a background are built.
+        Told of the trees done and all trees while the tables of a background are built: here if
+        compiled loops are loaded, else with the first call that needs them.
+    compiled : bool, optional
+        True: compiled loops from the first row on, as a service wants that warms up before it
+        serves. False: numpy alone. None: numpy until the work of this object, some thousands of
+        rows of a hundred small trees, is worth the seconds that loading the loops takes.
 
     Notes
     -----
-    Both kinds are exact Shapley values of their game. Nothing is written to after the
-    constructor, so that one object can serve several threads.
+    Both kinds are exact Shapley values of their game. One object can serve several threads.
     """
 
     def __init__(
@@ -57,39 +67,34 @@ class TreeTables:
         memory_limit: int = MEMORY_LIMIT,
         threads: int | None = None,
         progress: Progress | None = None,
+        compiled: bool | None = None,
     ) -> None:
         self.ensemble = TreeEnsemble.from_model(model)
         self.threads = _threads(threads)
         self._layout = make_layout(self.ensemble)
         self._rule = gauss_rule(self._layout.tree_distinct)
         self._leaves, self._derived = _leaves(self.ensemble, self._layout)
-        self._background = None
-        if background is not None:
-            from explanation_client.treeshap.background import make_background
-
-            self._background = make_background(
-                self._layout,
-                self._leaves,
-                self.ensemble.check_rows(background),
-                memory_limit=memory_limit,
-                threads=self.threads,
-                progress=progress,
-            )
-            self.base_values = self.ensemble.base_values(background)
-        else:
-            self.base_values = self.ensemble.base_values()
+        self._rows = None if background is None else _background_rows(self.ensemble, background)
+        self.base_values = self.ensemble.base_values(self._rows)
+        self._plain = PlainTrees(
+            ensemble=self.ensemble, layout=self._layout, leaves=self._leaves, rule=self._rule, background=self._rows
+        )
+        self._memory_limit, self._progress = memory_limit, progress
+        self._compiled, self._spent = compiled, 0.0
+        if self.interventional and self._is_compiled("tables", 0.0):
+            self._background  # noqa: B018  # built now rather than with the first rows
 
     @property
     def interventional(self) -> bool:
         """Whether a background was given."""
-        return self._background is not None
+        return self._rows is not None
 
     @property
     def table_bytes(self) -> int:
-        """Memory that the prepared arrays take, in bytes."""
+        """Memory that the prepared arrays take, in bytes; of a background's tables once they are built."""
         arrays = (*self._layout.splits, *self._leaves, *self._rule)
-        size = sum(array.nbytes for array in arrays)
-        return size + (0 if self._background is None else self._background.nbytes)
+        size = sum(array.nbytes for array in arrays) + (0 if self._rows is None else self._rows.nbytes)
+        return size + (self._background.nbytes if "_background" in vars(self) else 0)
 
     def shap_values(
         self,
@@ -121,7 +126,8 @@ class TreeTables:
         checked, kind, count = self._checked(rows, dtype, threads)
         shape = (self.ensemble.n_outputs, len(checked), self.ensemble.n_features)
         out = np.zeros(shape, dtype=kind)
-        _in_blocks(self._writer(len(checked)), checked, out, self._derived, count, progress)
+        write, count = self._writer(len(checked), count)
+        _in_blocks(write, checked, out, self._derived, count, progress)
         return out
 
     def shap_values_row(self, row: ArrayLike) -> NDArray[np.float64]:
@@ -129,7 +135,7 @@ class TreeTables:
         block = np.ascontiguousarray(row, dtype=np.float64).reshape(1, -1)
         checked = self.ensemble.check_rows(block)
         out = np.zeros((self.ensemble.n_outputs, 1, self.ensemble.n_features))
-        _fill(self._writer(1), checked, out, self._derived, 0, 1)
+        _fill(self._writer(1, 1)[0], checked, out, self._derived, 0, 1)
         return out[:, 0]
 
     @property
@@ -171,7 +177,8 @@ class TreeTables:
         checked, kind, count = self._checked(rows, dtype, threads)
         shape = (self.ensemble.n_outputs, len(checked), *2 * (self.ensemble.n_features,))
         out = np.zeros(shape, dtype=kind)
-        _in_blocks(self._interaction_writer(), checked, out, self._derived, count)
+        write, count = self._interaction_writer(len(checked), count)
+        _in_blocks(write, checked, out, self._derived, count)
         return out
 
     def _checked(
@@ -183,10 +190,32 @@ class TreeTables:
         count = self.threads if threads is None else _threads(threads)
         return self.ensemble.check_rows(rows), kind, count
 
-    def _interaction_writer(self) -> Write:
+    def _is_compiled(self, kernel: str, seconds: float) -> bool:
+        """Return whether some work, of so many seconds in numpy, is left to compiled loops."""
+        if self._compiled is not None:
+            return self._compiled
+        if f"{__package__}.kernels.{kernel}" in sys.modules:
+            return True
+        # Many small calls come to as much as a large one. What threads do not count here is lost on nobody.
+        self._spent += seconds
+        return self._spent > _WORTH_LOADING
+
+    @cached_property
+    def _background(self) -> Background:
+        assert self._rows is not None
+        return make_background(
+            self._layout, self._leaves, self._rows,
+            memory_limit=self._memory_limit, threads=self.threads, progress=self._progress,
+        )  # fmt: skip
+
+    def _interaction_writer(self, n_rows: int, threads: int) -> tuple[Write, int]:
+        """Return what adds interaction values, and the threads to do it in."""
+        if not self._is_compiled("interactions", self._plain.seconds(n_rows, pairs=True)):
+            return self._plain.add_interactions, 1
         from explanation_client.treeshap.kernels import interactions
 
-        layout, leaves, rule, background = self._layout, self._leaves, self._rule, self._background
+        layout, leaves, rule = self._layout, self._leaves, self._rule
+        background = self._background if self.interventional else None
         columns, splits, depth = layout.columns, layout.splits, layout.max_depth
 
         def write(block: NDArray[np.float64], out: NDArray[np.float64], offset: int) -> None:
@@ -199,15 +228,19 @@ class TreeTables:
                 )  # fmt: skip
             interactions.spread(out, offset, offset + len(block))
 
-        return write
+        return write, threads
 
-    def _writer(self, n_rows: int) -> Write:
-        if self._background is not None:
-            return self._background.writer()
+    def _writer(self, n_rows: int, threads: int) -> tuple[Write, int]:
+        """Return what adds values, and the threads to do it in."""
+        kernel = "tables" if self.interventional else "row" if n_rows <= _FEW_ROWS else "path"
+        if not self._is_compiled(kernel, self._plain.seconds(n_rows)):
+            return self._plain.add_values, 1
+        if self.interventional:
+            return self._background.writer(), threads
         from explanation_client.treeshap.kernels.path import path_block
         from explanation_client.treeshap.kernels.row import path_rows
 
-        work = path_rows if n_rows <= _FEW_ROWS else path_block
+        work = path_rows if kernel == "row" else path_block
         layout, rule, slabs = self._layout, self._rule, _slabs(self._leaves)
 
         def write(block: NDArray[np.float64], out: NDArray[np.float64], offset: int) -> None:
@@ -217,7 +250,7 @@ class TreeTables:
                 work(block, layout.columns, layout.splits, leaves, rule, layout.max_depth, part, offset)
                 first += leaves.value.shape[1]
 
-        return write
+        return write, threads
 
 
 def shap_values(
@@ -235,6 +268,13 @@ def shap_values(
     """
     tables = TreeTables(model, background, memory_limit=memory_limit, threads=threads)
     return tables.shap_values(rows, dtype=dtype)
+
+
+def _background_rows(ensemble: TreeEnsemble, background: ArrayLike) -> NDArray[np.float64]:
+    rows = ensemble.check_rows(background)
+    if not len(rows):
+        raise ValueError("the background has no rows")
+    return np.array(rows, dtype=np.float64, order="C")
 
 
 def _threads(asked: int | None) -> int:

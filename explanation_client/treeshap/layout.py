@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,12 +97,15 @@ class Layout:
     ----------
     columns : Columns
     splits : Splits
+    node : ndarray of int64, shape (S,)
+        The ensemble's node that each split is.
     tree_depth, tree_distinct : ndarray of int32, shape (T,)
         Largest number of splits, and of distinct features, on a path of each tree.
     """
 
     columns: Columns
     splits: Splits
+    node: NDArray[np.int64]
     tree_depth: NDArray[np.int32]
     tree_distinct: NDArray[np.int32]
 
@@ -110,44 +114,127 @@ class Layout:
         """Largest number of splits on a path."""
         return int(self.tree_depth.max(initial=0))
 
+    def levels(self) -> list[NDArray[np.int64]]:
+        """Return the splits of each depth, the roots first; together they are all splits."""
+        depth = self.splits.depth
+        return np.split(np.argsort(depth, kind="stable"), np.cumsum(np.bincount(depth))[:-1])
+
 
 def make_layout(ensemble: TreeEnsemble) -> Layout:
-    """Return the layout of an ensemble."""
-    from explanation_client.treeshap.kernels.layout import lay_out
+    """Return the layout of an ensemble.
 
-    size = int((ensemble.feature >= 0).sum())
-    trees = ensemble.n_trees
-    node, up, parent, depth, distinct = (np.empty(size, dtype=np.int32) for _ in range(5))
-    child, ratio = np.empty((size, 2), dtype=np.int32), np.empty((size, 2))
-    before, steps = np.empty(size), np.empty(2 * size, dtype=np.int32)
-    start = np.zeros(trees + 1, dtype=np.int64)
-    tree_depth, tree_distinct = np.zeros(trees, np.int32), np.zeros(trees, np.int32)
-    lay_out(
-        ensemble.feature, ensemble.left, ensemble.right, ensemble.cover, ensemble.tree_start,
-        node, child, ratio, before, up, parent, depth, distinct, steps, start,
-        tree_depth, tree_distinct,
-    )  # fmt: skip
-    # Splits that no root reaches (pruned ones) were not counted.
-    found = int(start[-1])
-    node, child, ratio = node[:found], child[:found].copy(), ratio[:found].copy()
+    Numpy alone does this, level by level: compiled code would take a thousand times as long to load as to run.
+    """
+    node, parent, depth, size, start = _depth_first(ensemble)
+    tree = np.repeat(np.arange(ensemble.n_trees), np.diff(start))
+    up = _nearest_on_the_same_feature(ensemble.feature[node], parent)
+    kids = np.stack([ensemble.left[node], ensemble.right[node]], axis=1)
+    child = np.where(ensemble.feature[kids] < 0, -1 - kids, 0).astype(np.int32)
+    inner = np.flatnonzero(parent >= 0)
+    child.reshape(-1)[parent[inner]] = inner
+    ratio = _shares(ensemble, node, kids)
+    before, distinct = np.ones(len(node)), np.ones(len(node), dtype=np.int32)
+    for level in range(1, int(depth.max(initial=0)) + 1):
+        here = np.flatnonzero(depth == level)
+        again = here[up[here] >= 0]
+        before[again] = before[up[again] >> 1] * ratio.reshape(-1)[up[again]]
+        distinct[here] = distinct[parent[here] >> 1] + (up[here] < 0)
+    tree_depth, tree_distinct = np.zeros((2, ensemble.n_trees), dtype=np.int32)
+    np.maximum.at(tree_depth, tree, depth + 1)
+    np.maximum.at(tree_distinct, tree, distinct)
     columns, tests = _columns(ensemble, node)
     splits = Splits(
         **tests,
         child=child,
         ratio=ratio,
         balanced=np.abs(ratio.sum(axis=1) - 1.0) <= 4.0 * np.finfo(np.float64).eps,
-        before=before[:found].copy(),
-        up=up[:found].copy(),
-        parent=parent[:found].copy(),
-        depth=depth[:found].copy(),
-        distinct=distinct[:found].copy(),
-        steps=steps[: 2 * found].copy(),
+        before=before,
+        up=up.astype(np.int32),
+        parent=parent.astype(np.int32),
+        depth=depth.astype(np.int32),
+        distinct=distinct,
+        steps=_walk(depth, size),
         start=start,
     )
-    return Layout(columns=columns, splits=splits, tree_depth=tree_depth, tree_distinct=tree_distinct)
+    return Layout(columns=columns, splits=splits, node=node, tree_depth=tree_depth, tree_distinct=tree_distinct)
 
 
-def _columns(ensemble: TreeEnsemble, node: NDArray[np.int32]) -> tuple[Columns, dict[str, NDArray[Any]]]:
+def _depth_first(ensemble: TreeEnsemble) -> tuple[NDArray[np.int64], ...]:
+    """Return the splits in depth-first order, left before right, and ``Splits.start``.
+
+    Of each: its node, parent edge, depth, and the number of splits from it down. Splits that no root reaches (pruned
+    ones) have no place.
+    """
+    nodes, parents = _by_level(ensemble)
+    sizes = [len(level) for level in nodes]
+    ends = np.cumsum([0, *sizes])
+    levels = [slice(low, high) for low, high in pairwise(ends)]
+    node, parent = np.concatenate(nodes), np.concatenate(parents)
+    # Splits below each edge: they decide how far from its parent a right child stands.
+    below = np.zeros((len(node), 2), dtype=np.int64)
+    for level in reversed(levels[1:]):
+        below.reshape(-1)[parent[level]] = 1 + below[level].sum(axis=1)
+    tree = np.searchsorted(ensemble.tree_start, node, side="right") - 1
+    start = np.zeros(ensemble.n_trees + 1, dtype=np.int64)
+    np.cumsum(np.bincount(tree, minlength=ensemble.n_trees), out=start[1:])
+    place = np.empty(len(node), dtype=np.int64)
+    place[levels[0]] = start[tree[levels[0]]]
+    for level in levels[1:]:
+        over = parent[level] >> 1
+        place[level] = place[over] + 1 + (parent[level] & 1) * below[over, 0]
+    order = np.argsort(place)
+    parent = np.where(parent < 0, -1, 2 * place[parent >> 1] + (parent & 1))[order]
+    depth, size = np.repeat(np.arange(len(levels)), sizes), 1 + below.sum(axis=1)
+    return node[order], parent, depth[order], size[order], start
+
+
+def _by_level(ensemble: TreeEnsemble) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
+    """Return the splits' nodes of each depth, roots first, and their parent edges, numbered in that order."""
+    here = ensemble.tree_start[:-1].astype(np.int64)
+    over = np.full(len(here), -1, dtype=np.int64)
+    nodes, parents, count = [], [], 0
+    while True:
+        split = ensemble.feature[here] >= 0
+        here, over = here[split], over[split]
+        nodes.append(here)
+        parents.append(over)
+        if not len(here):
+            return nodes, parents
+        over = 2 * count + np.arange(2 * len(here))
+        count += len(here)
+        here = np.stack([ensemble.left[here], ensemble.right[here]], axis=1).reshape(-1).astype(np.int64)
+
+
+def _nearest_on_the_same_feature(feature: NDArray[np.int32], parent: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the nearest edge above each split whose split is on the same feature, or -1."""
+    up = np.full(len(parent), -1, dtype=np.int64)
+    searching, edge = np.arange(len(parent)), parent
+    while len(searching):
+        on_a_path = edge >= 0
+        searching, edge = searching[on_a_path], edge[on_a_path]
+        same = feature[edge >> 1] == feature[searching]
+        up[searching[same]] = edge[same]
+        searching, edge = searching[~same], parent[edge[~same] >> 1]
+    return up
+
+
+def _shares(ensemble: TreeEnsemble, node: NDArray[np.int64], kids: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return the share of the cover in both children of each split: one half where there is none."""
+    total = ensemble.cover[node][:, None]
+    return np.where(total > 0, ensemble.cover[kids] / np.where(total > 0, total, 1.0), 0.5)
+
+
+def _walk(depth: NDArray[np.int64], size: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Return ``Splits.steps`` from the depth of each split, and the number of splits from it down."""
+    number = np.arange(len(depth))
+    # Before a split's first visit, all before it have been visited, and those that are not above it have been left.
+    first = 2 * number - depth
+    steps = np.empty(2 * len(depth), dtype=np.int32)
+    steps[first], steps[first + 2 * size - 1] = number, ~number
+    return steps
+
+
+def _columns(ensemble: TreeEnsemble, node: NDArray[np.int64]) -> tuple[Columns, dict[str, NDArray[Any]]]:
     used, feature = np.unique(ensemble.feature[node], return_inverse=True)
     feature = feature.astype(np.int32)
     special = (ensemble.category_words[node] > 0) | ensemble.zero_missing[node]

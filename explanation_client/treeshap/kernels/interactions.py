@@ -12,10 +12,71 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explanation_client.treeshap.kernels.columns import fill_columns
-from explanation_client.treeshap.kernels.jit import kernel
+from explanation_client.treeshap.kernels.jit import inline_kernel, kernel
+from explanation_client.treeshap.kernels.row import sweep_rows
+from explanation_client.treeshap.kernels.simd import (
+    FEW,
+    add,
+    div,
+    load_few,
+    muladd,
+    one_minus,
+    splat_few,
+    total,
+)
 from explanation_client.treeshap.layout import Columns, Leaves, Rule, Splits
 
 __all__ = ["path_interactions", "spread", "walk_interactions"]
+
+
+@inline_kernel
+def _take_pairs(
+    out: NDArray[np.float64],
+    target: int,
+    row: int,
+    s: int,
+    q: int,
+    first: int,
+    feature: NDArray[np.int32],
+    used: NDArray[np.int32],
+    ratio: NDArray[np.float64],
+    before: NDArray[np.float64],
+    parent: NDArray[np.int32],
+    depth: NDArray[np.int32],
+    points: NDArray[np.float64],
+    b: NDArray[np.float64],
+    h: NDArray[np.float64],
+    part: NDArray[np.float64],
+    seen: NDArray[np.int64],
+    mark: int,
+) -> None:
+    """Add what a split adds to its feature, and to the pairs with the other features on its path."""
+    f = feature[s]
+    gain = splat_few(0.0)
+    for k in range(0, q, FEW):
+        gain = add(gain, load_few(part, k))
+    out[target, row, used[f], used[f]] += total(gain)
+    # Of each feature the edge that is nearest holds what lies above it.
+    seen[f] = mark
+    e = parent[s]
+    while e >= 0:
+        u, other = e >> 1, feature[e >> 1]
+        if seen[other] != mark:
+            seen[other] = mark
+            w = before[u] * ratio[u, e & 1]
+            went = b[depth[u]] if e & 1 == 0 else 1.0 - b[depth[u]]
+            agrees = h[depth[u]] * went > 0.0
+            pair = splat_few(0.0)
+            for k in range(0, q, FEW):
+                t = load_few(points, first + k)
+                if agrees:
+                    c = div(splat_few(1.0 - w), muladd(one_minus(t), splat_few(w), t))
+                else:
+                    c = div(splat_few(-1.0), one_minus(t))
+                pair = muladd(c, load_few(part, k), pair)
+            i, j = min(f, other), max(f, other)
+            out[target, row, used[i], used[j]] += total(pair)
+        e = parent[u]
 
 
 @kernel
@@ -34,93 +95,7 @@ def path_interactions(
     What a split adds to its feature at a point t (see ``path.py``), times
     ``(h - w) / (t h + (1 - t) w)`` of another feature on the path, is what it adds to the pair.
     """
-    column, feature, threshold, nan_left = (
-        splits.column, splits.feature, splits.threshold, splits.nan_left
-    )  # fmt: skip
-    child, ratio, before = splits.child, splits.ratio, splits.before
-    up, parent, depth, steps = splits.up, splits.parent, splits.depth, splits.steps
-    start, used = splits.start, columns.used
-    value, tree_output = leaves.value, leaves.tree_output
-    order, point, weight = rule.order, rule.point, rule.weight
-    width, largest = value.shape[1], point.shape[1]
-    x = np.empty(len(used) + len(columns.source))
-    p = np.empty((max_depth + 1, largest))
-    a = np.empty((max_depth + 1, 2, width, largest))
-    b, h = np.empty(max_depth + 1), np.empty(max_depth + 1)
-    part = np.empty((width, largest))
-    seen = np.full(len(used), -1, dtype=np.int64)
-    for row in range(rows.shape[0]):
-        fill_columns(rows, row, columns, 1, x)
-        for tree in range(len(tree_output)):
-            q = order[tree]
-            for step in range(2 * start[tree], 2 * start[tree + 1]):
-                s = steps[step]
-                if s >= 0:
-                    d, u, e = depth[s], up[s], parent[s]
-                    v = x[column[s]]
-                    if nan_left[s]:
-                        b[d] = 0.0 if v > threshold[s] else 1.0
-                    else:
-                        b[d] = 1.0 if v <= threshold[s] else 0.0
-                    h[d] = 1.0
-                    if u >= 0:
-                        ub = b[depth[u // 2]]
-                        h[d] = h[depth[u // 2]] * (ub if u % 2 == 0 else 1.0 - ub)
-                    if e < 0:
-                        for k in range(q):
-                            p[0, k] = weight[q, k]
-                        continue
-                    r, w, hh = ratio[e // 2, e % 2], before[e // 2], h[d - 1]
-                    went = b[d - 1] if e % 2 == 0 else 1.0 - b[d - 1]
-                    for k in range(q):
-                        t = point[q, k]
-                        c = (1.0 - t) * w
-                        m = (c * r + t * went) / (t + c)
-                        p[d, k] = p[d - 1, k] * (r + hh * (m - r))
-                    continue
-                s = ~s
-                d, rl, rr, w, hh = depth[s], ratio[s, 0], ratio[s, 1], before[s], h[depth[s]]
-                cl, cr = child[s, 0], child[s, 1]
-                bb, side, f = b[d], parent[s] & 1, feature[s]
-                for o in range(width):
-                    target = tree_output[tree] if width == 1 else o
-                    left = value[-1 - cl, o] if cl < 0 else 0.0
-                    right = value[-1 - cr, o] if cr < 0 else 0.0
-                    for k in range(q):
-                        t = point[q, k]
-                        c = (1.0 - t) * w
-                        g = 1.0 / (t + c)
-                        al = left if cl < 0 else a[d + 1, 0, o, k]
-                        ar = right if cr < 0 else a[d + 1, 1, o, k]
-                        gain = (bb - rl) * al + (1.0 - bb - rr) * ar
-                        part[o, k] = p[d, k] * g * g * w * hh * gain
-                        ml = (c * rl + t * bb) * g
-                        mr = (c * rr + t * (1.0 - bb)) * g
-                        a[d, side, o, k] = (rl + hh * (ml - rl)) * al + (rr + hh * (mr - rr)) * ar
-                        out[target, offset + row, used[f], used[f]] += part[o, k]
-                seen[f] = step
-                e = parent[s]
-                while e >= 0:
-                    u = e // 2
-                    other = feature[u]
-                    if seen[other] != step:
-                        seen[other] = step
-                        w = before[u] * ratio[u, e % 2]
-                        went = b[depth[u]] if e % 2 == 0 else 1.0 - b[depth[u]]
-                        agrees = h[depth[u]] * went
-                        i, j = min(f, other), max(f, other)
-                        for k in range(q):
-                            t = point[q, k]
-                            if agrees > 0.0:
-                                c = (1.0 - w) / (t + (1.0 - t) * w)
-                            else:
-                                c = -1.0 / (1.0 - t)
-                            for o in range(width):
-                                target = tree_output[tree] if width == 1 else o
-                                out[target, offset + row, used[i], used[j]] += c * part[o, k]
-                    e = parent[u]
-        # Steps number anew with the next row.
-        seen[:] = -1
+    sweep_rows(_take_pairs, rows, columns, splits, leaves, rule, max_depth, out, offset)
 
 
 @kernel

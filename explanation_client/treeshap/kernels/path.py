@@ -207,60 +207,11 @@ def _close_pair(
 
 
 @inline_kernel
-def _close_balanced(
+def _close(
+    balanced: bool,
+    repeated: bool,
     q: int,
     state: int,
-    repeated: bool,
-    rl: float,
-    rr: float,
-    here: int,
-    place: int,
-    slot: int,
-    below: int,
-    after: int,
-    left_leaf: bool,
-    right_leaf: bool,
-    left: float,
-    right: float,
-    b: NDArray[np.float64],
-    h: NDArray[np.float64],
-    p: NDArray[np.float64],
-    a: NDArray[np.float64],
-    sums: NDArray[np.float64],
-    c0: NDArray[np.float64],
-    c1: NDArray[np.float64],
-    c3: NDArray[np.float64],
-) -> None:
-    """Add a split whose shares add up to one: both multipliers do as well."""
-    for j in range(0, LANES, WIDTH):
-        bb = load(b, state + j)
-        total = splat(0.0)
-        if repeated:
-            hh = load(h, state + j)
-            for k in range(q):
-                at = k * LANES + j
-                ar = splat(right) if right_leaf else load(a, after + at)
-                gap = sub(splat(left) if left_leaf else load(a, below + at), ar)
-                total = muladd(mul(load(p, here + at), splat(c3[k])), gap, total)
-                m = muladd(hh, muladd(splat(c1[k]), bb, splat(c0[k])), splat(rl))
-                store(a, slot + at, muladd(m, gap, ar))
-            total = mul(total, hh)
-        else:
-            for k in range(q):
-                at = k * LANES + j
-                ar = splat(right) if right_leaf else load(a, after + at)
-                gap = sub(splat(left) if left_leaf else load(a, below + at), ar)
-                total = muladd(load(p, here + at), gap, total)
-                m = muladd(splat(c1[k]), bb, splat(c0[k]))
-                store(a, slot + at, muladd(m, gap, ar))
-        store(sums, place + j, muladd(sub(bb, splat(rl)), total, load(sums, place + j)))
-
-
-@inline_kernel
-def _close_any(
-    q: int,
-    state: int,
-    repeated: bool,
     rl: float,
     rr: float,
     here: int,
@@ -282,10 +233,11 @@ def _close_any(
     c2: NDArray[np.float64],
     c3: NDArray[np.float64],
 ) -> None:
-    """Add a split whose shares were rounded apart."""
-    # The multipliers' terms lack r where the feature was split on before.
-    add_left = rl if repeated else 0.0
-    add_right = rr if repeated else 0.0
+    """Add a split to its feature's sums, and set a at the split above.
+
+    Where its shares add up to one (``balanced``), its multipliers do as well, and one of them is enough. The two
+    flags are constants where this is merged into: what they rule out is not compiled.
+    """
     for j in range(0, LANES, WIDTH):
         bb = load(b, state + j)
         hh = load(h, state + j)
@@ -295,15 +247,28 @@ def _close_any(
             at = k * LANES + j
             al = splat(left) if left_leaf else load(a, below + at)
             ar = splat(right) if right_leaf else load(a, after + at)
-            pp = mul(load(p, here + at), splat(c3[k]))
-            lefts = muladd(pp, al, lefts)
-            rights = muladd(pp, ar, rights)
-            ml = muladd(hh, muladd(splat(c1[k]), bb, splat(c0[k])), splat(add_left))
-            mr = muladd(hh, muladd(splat(-c1[k]), bb, splat(c2[k])), splat(add_right))
-            store(a, slot + at, muladd(ml, al, mul(mr, ar)))
+            pp = load(p, here + at)
+            ml = muladd(splat(c1[k]), bb, splat(c0[k]))
+            if repeated:
+                pp = mul(pp, splat(c3[k]))
+                ml = muladd(hh, ml, splat(rl))
+            if balanced:
+                gap = sub(al, ar)
+                lefts = muladd(pp, gap, lefts)
+                store(a, slot + at, muladd(ml, gap, ar))
+            else:
+                mr = muladd(splat(-c1[k]), bb, splat(c2[k]))
+                if repeated:
+                    mr = muladd(hh, mr, splat(rr))
+                lefts = muladd(pp, al, lefts)
+                rights = muladd(pp, ar, rights)
+                store(a, slot + at, muladd(ml, al, mul(mr, ar)))
         gain = mul(sub(bb, splat(rl)), lefts)
-        gain = muladd(sub(one_minus(bb), splat(rr)), rights, gain)
-        store(sums, place + j, muladd(hh, gain, load(sums, place + j)))
+        if not balanced:
+            gain = muladd(sub(one_minus(bb), splat(rr)), rights, gain)
+        if repeated:
+            gain = mul(hh, gain)
+        store(sums, place + j, add(gain, load(sums, place + j)))
 
 
 @kernel
@@ -374,14 +339,18 @@ def path_block(
                     if cl < 0 and cr < 0:
                         _close_pair(q, d * LANES, repeated, rl, rr, d * stride, place, slot,
                                     left, right, b, h, p, a, sums, c0, c1, c2, c3)  # fmt: skip
-                    elif balanced[s]:
-                        _close_balanced(q, d * LANES, repeated, rl, rr, d * stride, place, slot,
-                                        below, after, cl < 0, cr < 0, left, right,
-                                        b, h, p, a, sums, c0, c1, c3)  # fmt: skip
+                    elif not balanced[s] and repeated:
+                        _close(False, True, q, d * LANES, rl, rr, d * stride, place, slot, below, after,
+                               cl < 0, cr < 0, left, right, b, h, p, a, sums, c0, c1, c2, c3)  # fmt: skip
+                    elif not balanced[s]:
+                        _close(False, False, q, d * LANES, rl, rr, d * stride, place, slot, below, after,
+                               cl < 0, cr < 0, left, right, b, h, p, a, sums, c0, c1, c2, c3)  # fmt: skip
+                    elif repeated:
+                        _close(True, True, q, d * LANES, rl, rr, d * stride, place, slot, below, after,
+                               cl < 0, cr < 0, left, right, b, h, p, a, sums, c0, c1, c2, c3)  # fmt: skip
                     else:
-                        _close_any(q, d * LANES, repeated, rl, rr, d * stride, place, slot,
-                                   below, after, cl < 0, cr < 0, left, right,
-                                   b, h, p, a, sums, c0, c1, c2, c3)  # fmt: skip
+                        _close(True, False, q, d * LANES, rl, rr, d * stride, place, slot, below, after,
+                               cl < 0, cr < 0, left, right, b, h, p, a, sums, c0, c1, c2, c3)  # fmt: skip
         for o in range(out.shape[0]):
             for i in range(min(LANES, rows.shape[0] - first)):
                 for f in range(n_used):

@@ -1,4 +1,4 @@
-"""Predictions and mean outputs by walking the trees: the check of everything else."""
+"""Predictions by walking the trees: the check of everything else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from explanation_client.treeshap.ensemble import ZERO_BAND, TreeEnsemble
 from explanation_client.treeshap.kernels.jit import kernel
 
-__all__ = ["cover_mean", "goes_left", "predict"]
+__all__ = ["goes_left", "predict"]
 
 _BLOCK = 4096
 
@@ -39,22 +39,6 @@ def predict(ensemble: TreeEnsemble, rows: NDArray[Any]) -> NDArray[np.float64]:
             ensemble.missing_value,
             out[start : start + _BLOCK],
         )
-    return out
-
-
-def cover_mean(ensemble: TreeEnsemble) -> NDArray[np.float64]:
-    """Return the outputs' means weighted by cover, shape (C,) float64."""
-    out = ensemble.constant.copy()
-    _mean(
-        ensemble.feature,
-        ensemble.left,
-        ensemble.right,
-        ensemble.cover,
-        ensemble.value,
-        ensemble.tree_start,
-        ensemble.tree_output,
-        out,
-    )
     return out
 
 
@@ -129,36 +113,3 @@ def _walk(
             else:
                 for output in range(width):
                     out[row, output] += value[node, output]
-
-
-@kernel
-def _mean(
-    feature: NDArray[np.int32],
-    left: NDArray[np.int32],
-    right: NDArray[np.int32],
-    cover: NDArray[np.float64],
-    value: NDArray[np.float64],
-    tree_start: NDArray[np.int64],
-    tree_output: NDArray[np.int32],
-    out: NDArray[np.float64],
-) -> None:
-    width = value.shape[1]
-    reach = np.empty(len(feature))
-    stack = np.empty(len(feature) + 1, dtype=np.int64)
-    for tree in range(len(tree_output)):
-        stack[0] = tree_start[tree]
-        reach[stack[0]] = 1.0
-        size = 1
-        while size:
-            size -= 1
-            node = stack[size]
-            if feature[node] < 0:
-                for output in range(width):
-                    target = tree_output[tree] if width == 1 else output
-                    out[target] += reach[node] * value[node, output]
-                continue
-            for child in (left[node], right[node]):
-                share = cover[child] / cover[node] if cover[node] > 0 else 0.5
-                reach[child] = reach[node] * share
-                stack[size] = child
-                size += 1

@@ -1,6 +1,12 @@
-"""Path-dependent Shapley values of single rows: ``path.py`` with the points as lanes."""
+"""Path-dependent values of rows one by one: ``path.py`` with the points as lanes.
+
+What a split adds at each point is either summed (Shapley values) or worked on further (interactions), by a function
+that the sweep is given and that the compiler merges into it.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +28,7 @@ from explanation_client.treeshap.kernels.simd import (
 )  # fmt: skip
 from explanation_client.treeshap.layout import Columns, Leaves, Rule, Splits
 
-__all__ = ["path_rows"]
+__all__ = ["path_rows", "sweep_rows"]
 
 
 @inline_kernel
@@ -72,9 +78,9 @@ def _close(
     points: NDArray[np.float64],
     p: NDArray[np.float64],
     a: NDArray[np.float64],
-) -> float:
-    """Return what a split adds to its feature, and set a at the split above."""
-    gain = splat_few(0.0)
+    part: NDArray[np.float64],
+) -> None:
+    """Set part to what a split adds to its feature at each point, and set a at the split above."""
     for k in range(0, q, FEW):
         t = load_few(points, first + k)
         al = splat_few(left) if left_leaf else load_few(a, below + k)
@@ -93,13 +99,13 @@ def _close(
             ml = muladd(c, splat_few(rl), mul(t, splat_few(bb)))
             mr = muladd(c, splat_few(rr), mul(t, splat_few(1.0 - bb)))
         both = muladd(splat_few(bb - rl), al, mul(splat_few(1.0 - bb - rr), ar))
-        gain = muladd(pp, both, gain)
+        store(part, k, mul(pp, both))
         store(a, slot + k, muladd(ml, al, mul(mr, ar)))
-    return total(gain)  # type: ignore[no-any-return]
 
 
-@kernel
-def path_rows(
+@inline_kernel
+def sweep_rows(
+    take: Any,
     rows: NDArray[np.float64],
     columns: Columns,
     splits: Splits,
@@ -109,7 +115,7 @@ def path_rows(
     out: NDArray[np.float64],
     offset: int,
 ) -> None:
-    """Add the values of some rows to ``out[:, offset : offset + n]``, which must hold zeros."""
+    """Call ``take`` with what each split adds to its feature for each row and output."""
     column, feature, threshold, nan_left = (
         splits.column, splits.feature, splits.threshold, splits.nan_left
     )  # fmt: skip
@@ -124,6 +130,8 @@ def path_rows(
     p = np.empty((max_depth + 1) * largest)
     a = np.empty((max_depth + 1) * 2 * width * largest)
     b, h = np.empty(max_depth + 1), np.empty(max_depth + 1)
+    part = np.empty(largest)
+    seen = np.full(len(used), -1)
     for row in range(rows.shape[0]):
         fill_columns(rows, row, columns, 1, x)
         for tree in range(len(tree_output)):
@@ -157,6 +165,50 @@ def path_rows(
                     after = ((2 * d + 3) * width + o) * largest
                     lv = value[-1 - cl, o] if cl < 0 else 0.0
                     rv = value[-1 - cr, o] if cr < 0 else 0.0
-                    gain = _close(q, first, d * largest, slot, below, after, cl < 0, cr < 0, lv, rv,
-                                  rl, rr, w, b[d], hh, up[s] >= 0, points, p, a)  # fmt: skip
-                    out[target, offset + row, used[feature[s]]] += gain
+                    _close(q, first, d * largest, slot, below, after, cl < 0, cr < 0, lv, rv,
+                           rl, rr, w, b[d], hh, up[s] >= 0, points, p, a, part)  # fmt: skip
+                    mark = (row * len(parent) + s) * width + o
+                    take(out, target, offset + row, s, q, first, feature, used, ratio, before, parent, depth,
+                         points, b, h, part, seen, mark)  # fmt: skip
+
+
+@inline_kernel
+def _take_sum(
+    out: NDArray[np.float64],
+    target: int,
+    row: int,
+    s: int,
+    q: int,
+    first: int,
+    feature: NDArray[np.int32],
+    used: NDArray[np.int32],
+    ratio: NDArray[np.float64],
+    before: NDArray[np.float64],
+    parent: NDArray[np.int32],
+    depth: NDArray[np.int32],
+    points: NDArray[np.float64],
+    b: NDArray[np.float64],
+    h: NDArray[np.float64],
+    part: NDArray[np.float64],
+    seen: NDArray[np.int64],
+    mark: int,
+) -> None:
+    gain = load_few(part, 0)
+    for k in range(FEW, q, FEW):
+        gain = add(gain, load_few(part, k))
+    out[target, row, used[feature[s]]] += total(gain)
+
+
+@kernel
+def path_rows(
+    rows: NDArray[np.float64],
+    columns: Columns,
+    splits: Splits,
+    leaves: Leaves,
+    rule: Rule,
+    max_depth: int,
+    out: NDArray[np.float64],
+    offset: int,
+) -> None:
+    """Add the values of some rows to ``out[:, offset : offset + n]``, which must hold zeros."""
+    sweep_rows(_take_sum, rows, columns, splits, leaves, rule, max_depth, out, offset)

@@ -34,6 +34,10 @@ def parse(model: object) -> TreeEnsemble:
             from explanation_client.treeshap.parsers import xgboost
 
             return xgboost.parse(model)
+        if package == "catboost":
+            from explanation_client.treeshap.parsers import catboost
+
+            return catboost.parse(model)
         if package == "sklearn":
             from explanation_client.treeshap.parsers import sklearn
 

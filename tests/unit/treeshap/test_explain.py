@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,8 @@ def test_trees_without_splits_and_no_trees_at_all() -> None:
     )  # fmt: skip
     for trees, expected in (([leaf, leaf], 4.5), ([], 0.5)):
         flat = assemble(trees, [0] * len(trees), constant=[0.5], n_features=3)
-        for background in (None, np.zeros((2, 3))):
-            tables = TreeTables(flat, background)
+        for background, compiled in product((None, np.zeros((2, 3))), (False, True)):
+            tables = TreeTables(flat, background, compiled=compiled)
             assert tables.base_values.tolist() == [expected]
             assert not tables.shap_values(np.ones((20, 3))).any()
             assert not tables.shap_values_row(np.ones(3)).any()
@@ -81,11 +82,13 @@ def test_no_rows(ensemble: TreeEnsemble) -> None:
     assert shap_values(ensemble, np.empty((0, 5))).shape == (ensemble.n_outputs, 0, 5)
 
 
+@pytest.mark.parametrize("compiled", [False, True], ids=["numpy", "compiled"])
 @pytest.mark.parametrize("background", [None, 20], ids=["path-dependent", "interventional"])
 def test_threads_types_and_layouts_give_the_same(
-    ensemble: TreeEnsemble, rows: oracle.Floats, background: int | None
+    ensemble: TreeEnsemble, rows: oracle.Floats, background: int | None, compiled: bool
 ) -> None:
-    tables = TreeTables(ensemble, None if background is None else rows[:background])
+    tables = TreeTables(ensemble, None if background is None else rows[:background], compiled=compiled)
+    rows = rows if compiled else rows[:40]
     assert tables.interventional == (background is not None)
     assert tables.table_bytes > 0
     values = tables.shap_values(rows, threads=1)
@@ -102,7 +105,7 @@ def test_threads_types_and_layouts_give_the_same(
 
 def test_progress_is_told_of_trees_and_of_rows(ensemble: TreeEnsemble, rows: oracle.Floats) -> None:
     told: list[tuple[int, int]] = []
-    tables = TreeTables(ensemble, rows[:10], progress=lambda done, total: told.append((done, total)))
+    tables = TreeTables(ensemble, rows[:10], progress=lambda done, total: told.append((done, total)), compiled=True)
     assert told == [(done, len(told)) for done in range(1, len(told) + 1)]
     for threads in (1, 2):
         told.clear()
@@ -112,9 +115,9 @@ def test_progress_is_told_of_trees_and_of_rows(ensemble: TreeEnsemble, rows: ora
 
 
 def test_a_small_memory_limit_gives_the_same(ensemble: TreeEnsemble, rows: oracle.Floats) -> None:
-    expected = TreeTables(ensemble, rows[:10])
+    expected = TreeTables(ensemble, rows[:10], compiled=True)
     limit = expected.table_bytes // 3
-    bounded = TreeTables(ensemble, rows[:10], memory_limit=limit)
+    bounded = TreeTables(ensemble, rows[:10], memory_limit=limit, compiled=True)
     assert bounded.table_bytes < expected.table_bytes
     np.testing.assert_allclose(bounded.shap_values(rows), expected.shap_values(rows), rtol=0, atol=1e-13)
 
@@ -276,12 +279,33 @@ def test_links_that_are_not_known_are_refused() -> None:
         to_predictions(np.zeros((1, 1, 1)), np.zeros(1), link="signed square root")
 
 
-def test_numba_is_imported_with_the_first_call_only() -> None:
-    code = (
-        "import sys; from explanation_client.treeshap import TreeEnsemble, TreeTables, shap_values;"
-        "assert not {'numba', 'lightgbm', 'xgboost', 'sklearn', 'shap'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
+LATE = """
+import sys
+from explanation_client.treeshap import TreeEnsemble, TreeTables, explain, shap_values
+assert not {"numba", "lightgbm", "xgboost", "sklearn", "shap"} & set(sys.modules)
+import numpy as np
+from tests.unit.treeshap import oracle
+ensemble = oracle.random_ensemble(np.random.default_rng(3), 5, trees=6, depth=5)
+rows = oracle.random_rows(np.random.default_rng(4), 100, 5)
+tables = TreeTables(ensemble, rows[:20])
+tables.interaction_values(rows[:2])
+total = tables.shap_values(rows).sum(axis=2).T + tables.base_values
+assert abs(total - ensemble.predict(rows)).max() < 1e-12
+first = shap_values(ensemble, rows)
+assert "numba" not in sys.modules
+explain._WORTH_LOADING = 0.1
+tables = TreeTables(ensemble)
+calls = 0
+while "numba" not in sys.modules:
+    row = tables.shap_values_row(rows[calls % 100])
+    assert abs(row - first[:, calls % 100]).max() < 1e-12
+    calls += 1
+assert 10 < calls < 1_000, calls
+"""
+
+
+def test_numba_is_imported_when_work_has_come_to_what_that_takes() -> None:
+    subprocess.run([sys.executable, "-c", LATE], check=True)
 
 
 def test_names_that_do_not_exist() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import catboost
 import lightgbm
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from sklearn import ensemble as forests
 from sklearn import tree as trees
 
 from explanation_client.treeshap import TreeEnsemble, TreeTables, UnsupportedModelError
+from tests.unit.treeshap import oracle
 
 Floats = NDArray[np.float64]
 
@@ -338,3 +340,82 @@ def test_a_subclass_is_read_as_what_it_derives_from(data: Data) -> None:
     ensemble = TreeEnsemble.from_model(model)
     assert ensemble.model_type == "sklearn.Mine"
     assert ensemble.n_trees == 3
+
+
+CATBOOST = {"iterations": 5, "verbose": 0, "allow_writing_files": False, "thread_count": 1}
+
+
+def catboost_says(model: Any, rows: Any) -> Floats:
+    """Contributions by CatBoost itself, shape (C, N, F + 1), base values last."""
+    pool = catboost.Pool(rows, cat_features=model.get_cat_feature_indices())
+    found = np.asarray(model.get_feature_importance(pool, type="ShapValues"))
+    return np.moveaxis(found.reshape(len(rows), -1, found.shape[-1]), 1, 0)
+
+
+@pytest.mark.parametrize("nan_mode", ["Min", "Max"])
+@pytest.mark.parametrize("grow_policy", ["SymmetricTree", "Depthwise", "Lossguide"])
+def test_catboost_regression(data: Data, grow_policy: str, nan_mode: str) -> None:
+    model = catboost.CatBoostRegressor(**CATBOOST, depth=4, grow_policy=grow_policy, nan_mode=nan_mode)
+    model.fit(data.gaps, data.number, sample_weight=np.linspace(0.5, 2.0, 500))
+    tables = check_predictions(model, data.test, model.predict(data.test))
+    if grow_policy == "SymmetricTree":
+        own = catboost_says(model, data.test)
+        check_values(tables, data.test, own[:, :, :-1], rtol=1e-8)
+        np.testing.assert_allclose(tables.base_values, own[:, 0, -1], rtol=1e-8)
+    else:
+        # Where a leaf holds no training rows, what CatBoost says of its nested trees does not add up.
+        for row in data.test[::60]:
+            game = oracle.path_dependent_game(tables.ensemble, row)
+            expected = oracle.shapley_values(game, 6)
+            np.testing.assert_allclose(tables.shap_values_row(row), expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("grow_policy", ["SymmetricTree", "Lossguide"])
+@pytest.mark.parametrize("target", ["two", "three"])
+def test_catboost_classification(data: Data, grow_policy: str, target: str) -> None:
+    model = catboost.CatBoostClassifier(**CATBOOST, depth=3, grow_policy=grow_policy)
+    model.fit(data.x, getattr(data, target))
+    rows = np.nan_to_num(data.test)
+    tables = check_predictions(model, rows, model.predict(rows, prediction_type="RawFormulaVal"))
+    if (tables.ensemble.cover > 0).all() or grow_policy == "SymmetricTree":
+        check_values(tables, rows, catboost_says(model, rows)[:, :, :-1], rtol=1e-8)
+    values, base = tables.prediction_values(rows)
+    share = model.predict_proba(rows)
+    want = share[:, 1:] if target == "two" else share
+    np.testing.assert_allclose(values.sum(axis=2).T + base, want, rtol=0, atol=1e-10)
+
+
+def test_catboost_borders_are_met_in_single_precision_and_sums_are_scaled(data: Data) -> None:
+    model = catboost.CatBoostRegressor(**CATBOOST, depth=3).fit(data.x, data.number)
+    model.set_scale_and_bias(2.5, -1.25)
+    borders = TreeEnsemble.from_model(model).threshold
+    rows = np.zeros((0, 6))
+    for border in np.unique(borders[borders != 0.0]):
+        # On it, one double beside it (which is the border, once it is rounded), and one float32 beside it.
+        near = [border, np.nextafter(border, 9.0), np.nextafter(np.float32(border), np.float32(9.0))]
+        rows = np.vstack([rows, np.tile(np.array(near)[:, None], 6)])
+    check_predictions(model, rows, model.predict(rows))
+
+
+def test_catboost_splits_on_single_categories_are_read_where_these_are_whole_numbers(data: Data) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(data.x[:, :3], columns=list("abc")).assign(
+        code=np.abs(data.x[:, 3]).astype(int), kind=(data.x[:, 4] % 5).astype(int) + 60
+    )
+    options = {**CATBOOST, "depth": 4, "cat_features": ["code", "kind"]}
+    model = catboost.CatBoostRegressor(**options, one_hot_max_size=9)
+    model.fit(frame, data.number + (frame["kind"] == 62) + 2 * (frame["code"] == 1))
+    test = frame[:60].copy()
+    test.loc[:9, "kind"] = 1000
+    tables = check_predictions(model, test, model.predict(test))
+    assert (tables.ensemble.category_words > 0).any()
+    check_values(tables, test, catboost_says(model, test)[:, :, :-1], rtol=1e-8)
+    counted = catboost.CatBoostRegressor(**options, one_hot_max_size=2).fit(frame, frame["kind"] == 62)
+    with pytest.raises(UnsupportedModelError, match="statistics of categories"):
+        TreeEnsemble.from_model(counted)
+    words = frame.assign(kind=frame["kind"].map("k{}".format))
+    model = catboost.CatBoostRegressor(**options, one_hot_max_size=9).fit(words, frame["kind"] == 62)
+    with pytest.raises(UnsupportedModelError, match="column 4 are not whole numbers"):
+        TreeEnsemble.from_model(model)
+    with pytest.raises(UnsupportedModelError, match="no trained model"):
+        TreeEnsemble.from_model(catboost.CatBoostRegressor())
