@@ -72,7 +72,7 @@ def download(
     comment: str | None,
     top_k: int | None,
 ) -> None:
-    """Save an explanation to TARGET: a .csv file (global importances), or a folder (all of it).
+    """Save an explanation to TARGET: a .csv file (global importances), a .html page, or a folder (all of it).
 
     `explanation_client.load_explanation(folder)` reads the folder.
     """
@@ -82,6 +82,10 @@ def download(
     explanation = client.download_model_explanation(explanation_id, top_k=top_k, comment=comment)
     if target.suffix.lower() == ".csv":
         _write_csv(explanation, target)
+    elif target.suffix.lower() == ".html":
+        if target.exists():
+            raise InvalidArgumentError(f"{target} exists: choose another file")
+        explanation.save_html(target)
     elif target.exists() and (target.is_file() or any(target.iterdir())):
         raise InvalidArgumentError(f"{target} exists and is not an empty folder: choose another target")
     else:
