@@ -35,6 +35,7 @@ from explanation_client.format.manifest import (
     VERSION,
     Manifest,
     build_manifest,
+    build_view_manifest,
     dump_manifest,
     is_manifest_name,
     manifest_digest,
@@ -43,8 +44,9 @@ from explanation_client.format.manifest import (
 )
 from explanation_client.format.tags import comment_matches, parse_summary_tag, shorten_comment, summary_tag
 from explanation_client.format.v1 import decode as v1
-from explanation_client.format.v1.encode import SHARD_BYTES, plan
+from explanation_client.format.v1.encode import SHARD_BYTES, plan, plan_sample, rank_order, sample_of
 from explanation_client.format.v1.local import MapFiles
+from explanation_client.format.v1.sample import Sample, ViewSize
 
 __all__ = [
     "MAX_MANIFEST_BYTES",
@@ -54,7 +56,10 @@ __all__ = [
     "FileEntry",
     "Limits",
     "Manifest",
+    "Sample",
+    "ViewSize",
     "build_manifest",
+    "build_view_manifest",
     "check_file",
     "comment_matches",
     "dump_manifest",
@@ -67,6 +72,9 @@ __all__ = [
     "parse_manifest",
     "parse_summary_tag",
     "plan",
+    "plan_sample",
+    "rank_order",
+    "sample_of",
     "shorten_comment",
     "summary_tag",
     "total_size",

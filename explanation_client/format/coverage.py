@@ -7,12 +7,18 @@ from math import prod
 
 from explanation_client.format.audit import Audit
 from explanation_client.format.entries import FileEntry, Range
-from explanation_client.format.layout import TOP_RANKS, DataLayout, PartLayout, Parts
+from explanation_client.format.layout import TOP_RANKS, DataLayout, DocumentsLayout, PartLayout, Parts
 from explanation_client.info import ExplanationInfo
 
 
 def check_files(
-    info: ExplanationInfo, files: tuple[FileEntry, ...], parts: Parts, data: DataLayout | None, audit: Audit
+    info: ExplanationInfo,
+    files: tuple[FileEntry, ...],
+    parts: Parts,
+    data: DataLayout | None,
+    audit: Audit,
+    *,
+    documents: DocumentsLayout | None = None,
 ) -> None:
     """Note every contradiction between what the manifest says of the parts and of the files."""
     before = len(audit.problems)
@@ -42,6 +48,8 @@ def check_files(
         _check_one("interactions", of("interactions"), matrices, pairs.dtype, audit)
     _check_local(info, parts.local, of("local"), of("top"), audit)
     _check_data(info, data, of("data"), of("labels"), audit)
+    if documents is not None:
+        _check_documents(info, documents, by_role, audit)
 
 
 def stored_outputs(part: PartLayout, n_outputs: int) -> Range:
@@ -121,6 +129,33 @@ def _check_data(
         _check_none("labels", labels, audit)
     else:
         _check_one("labels", labels, (info.n_rows, data.n_labels), None, audit)
+
+
+def _check_documents(
+    info: ExplanationInfo, documents: DocumentsLayout, by_role: dict[str, list[FileEntry]], audit: Audit
+) -> None:
+    """Note where the files of documents are not one for each range, or have other numbers than the manifest says.
+
+    A range of documents without a token, or without a sentence, has no file of them.
+    """
+    texts = sorted(by_role.get("documents", []), key=lambda entry: entry.rows or (0, 0))
+    ranges = [entry.rows or (0, 0) for entry in texts]
+    if [0, *(end for _, end in ranges)] != [*(first for first, _ in ranges), info.n_rows]:
+        audit.note("files", f"those of role 'documents' do not cover documents 0 to {info.n_rows} once each")
+    wanted: tuple[tuple[str, int, tuple[int, ...]], ...] = (
+        ("documents", info.n_rows, ()),
+        ("tokens", documents.tokens, (len(info.outputs),)),
+        ("sentences", documents.sentences or 0, ()),
+    )
+    for role, count, leading in wanted:
+        found = by_role.get(role, [])
+        rows = [entry.rows for entry in found]
+        if len(set(rows)) != len(rows) or not set(rows) <= set(ranges):
+            audit.note("files", f"those of role {role!r} are of other documents than those of role 'documents'")
+        shapes = [entry.shape for entry in found]
+        if any(shape[:-1] != leading or not shape for shape in shapes) or sum(s[-1] for s in shapes if s) != count:
+            audit.note("files", f"those of role {role!r} have shapes {shapes[:10]}, expected {count} in all")
+    _check_dtypes("tokens", by_role.get("tokens", []), documents.dtype, audit)
 
 
 def _check_dtypes(role: str, found: list[FileEntry], dtype: str, audit: Audit) -> None:

@@ -21,6 +21,7 @@ class FileDocument(TypedDict):
     rows: NotRequired[list[int]]
     columns: NotRequired[list[int]]
     holds: NotRequired[list[str]]
+    sample: NotRequired[str]
 
 
 class PartDocument(TypedDict):
@@ -48,6 +49,16 @@ class DataDocument(TypedDict):
     predicted: NotRequired[str]
     predicted_proba: NotRequired[tuple[str, int]]
     true: NotRequired[str]
+
+
+class DocumentsDocument(TypedDict):
+    """What is stored of the explained documents."""
+
+    dtype: str
+    tokens: int
+    weights: NotRequired[bool]
+    sentences: NotRequired[int]
+    sentence_weights: NotRequired[bool]
 
 
 class InfoDocument(TypedDict):
@@ -97,3 +108,4 @@ class ManifestDocument(TypedDict):
     files: list[FileDocument]
     base_values: NotRequired[BaseValuesDocument]
     data: NotRequired[DataDocument]
+    documents: NotRequired[DocumentsDocument]

@@ -41,6 +41,8 @@ class FileEntry:
         (``local``), or ranks (cut parts).
     holds : tuple of str
         The parts of the evaluation data in it: "columns", "row_names", "predicted", "predicted_proba", "true".
+    sample : str, optional
+        How the rows of a ``view`` were chosen: ``"stratified"``.
 
     """
 
@@ -54,6 +56,7 @@ class FileEntry:
     rows: Range | None = None
     columns: Range | None = None
     holds: tuple[str, ...] = ()
+    sample: str | None = None
 
     @property
     def output(self) -> int | None:
@@ -109,6 +112,7 @@ def make_entry(
     rows: Range | None = None,
     columns: Range | None = None,
     holds: tuple[str, ...] = (),
+    sample: str | None = None,
 ) -> FileEntry:
     """Return the entry of encoded bytes, with their size and digest."""
     return FileEntry(
@@ -121,6 +125,7 @@ def make_entry(
         rows=rows,
         columns=columns,
         holds=holds,
+        sample=sample,
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explanation_client.dataset import Column, EvaluationData
+from explanation_client.documents import AnyDocuments
 from explanation_client.errors import InvalidExplanationError
 from explanation_client.explanation import Explanation
 from explanation_client.importances import AnyImportances
@@ -101,6 +102,17 @@ class DataLayout:
         return single + (self.predicted_proba[1] if self.predicted_proba is not None else 0)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentsLayout:
+    """What is stored of the explained documents: numbers of tokens and sentences, which of them have weights."""
+
+    dtype: str
+    tokens: int
+    weights: bool = False
+    sentences: int | None = None
+    sentence_weights: bool = False
+
+
 def part_layouts(explanation: Explanation, *, mirrored: bool) -> Parts:
     """Return how the parts of an explanation are stored."""
     return Parts(
@@ -133,6 +145,21 @@ def data_layout(data: EvaluationData | None, parts: Collection[str]) -> DataLayo
         predicted=dtype_of("predicted"),
         predicted_proba=None if proba is None else (proba, _width(data.predicted_proba)),
         true=dtype_of("true"),
+    )
+
+
+def documents_layout(documents: AnyDocuments | None) -> DocumentsLayout | None:
+    """Return how documents are stored, None where there are none."""
+    if documents is None:
+        return None
+    loaded = documents.load()
+    sentences = loaded.sentences
+    return DocumentsLayout(
+        dtype=str(loaded.values.dtype),
+        tokens=loaded.n_tokens,
+        weights=loaded.weights is not None,
+        sentences=None if sentences is None else len(sentences.starts),
+        sentence_weights=sentences is not None and sentences.weights is not None,
     )
 
 

@@ -10,11 +10,12 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 
+from explanation_client.dataset import EvaluationData
 from explanation_client.errors import (
     CorruptFileError,
     FormatVersionError,
@@ -30,12 +31,21 @@ from explanation_client.format.entries import FileEntry, Limits, check_nonce, is
 from explanation_client.format.layout import (
     BaseValues,
     DataLayout,
+    DocumentsLayout,
     PartLayout,
     Parts,
     data_layout,
+    documents_layout,
     part_layouts,
 )
-from explanation_client.format.parse import parse_base_values, parse_data, parse_file, parse_info, parse_parts
+from explanation_client.format.parse import (
+    parse_base_values,
+    parse_data,
+    parse_documents,
+    parse_file,
+    parse_info,
+    parse_parts,
+)
 from explanation_client.importances import FloatArray
 from explanation_client.info import ExplanationInfo
 
@@ -60,6 +70,8 @@ class Manifest:
     base_values : BaseValues, optional
     data : DataLayout, optional
         What is stored of the explained rows.
+    documents : DocumentsLayout, optional
+        What is stored of the explained documents.
     version : int
         Version of the format that a reader needs.
 
@@ -70,6 +82,7 @@ class Manifest:
     parts: Parts
     base_values: BaseValues | None = None
     data: DataLayout | None = None
+    documents: DocumentsLayout | None = None
     version: int = VERSION
 
     @property
@@ -99,25 +112,55 @@ def build_manifest(explanation: Explanation, files: Sequence[FileEntry], *, info
         The files are not those of this explanation, or a total is too large for a float64.
 
     """
-    parts = part_layouts(explanation, mirrored=_is_mirrored(files))
-    data = data_layout(explanation.data, {part for e in files if e.role in ("data", "labels") for part in e.holds})
-    manifest = Manifest(
+    manifest = _manifest_of(explanation, files, info, explanation.data, roles=("local", "data", "labels"))
+    audit = Audit("the manifest")
+    _check_names(manifest, audit)
+    _check_files(manifest, audit)
+    if audit.problems:
+        raise InvalidExplanationError("these files do not make up the explanation: " + "; ".join(audit.problems[:10]))
+    return manifest
+
+
+def build_view_manifest(
+    explanation: Explanation, files: Sequence[FileEntry], *, data: EvaluationData | None
+) -> Manifest:
+    """Return a manifest of what dashboards read, without the files of all rows: no stored explanation has such a one.
+
+    Parameters
+    ----------
+    explanation : Explanation
+    files : sequence of FileEntry
+    data : EvaluationData, optional
+        What the files hold of the sampled rows.
+
+    """
+    return _manifest_of(explanation, files, explanation.info, data, roles=("view", "view-data", "view-labels"))
+
+
+def _manifest_of(
+    explanation: Explanation,
+    files: Sequence[FileEntry],
+    info: ExplanationInfo,
+    data: EvaluationData | None,
+    *,
+    roles: tuple[str, str, str],
+) -> Manifest:
+    """Return the manifest of files of which these roles hold local importances and explained rows."""
+    parts = part_layouts(explanation, mirrored=_is_mirrored(files, roles[0]))
+    layout = data_layout(data, {part for e in files if e.role in roles[1:] for part in e.holds})
+    texts = documents_layout(explanation.documents) if any(e.role == "documents" for e in files) else None
+    return Manifest(
         info=replace(
             info,
-            parts=_part_names(parts, has_data=data is not None),
+            parts=_part_names(parts, has_data=layout is not None, has_documents=texts is not None),
             top_features=info.top_features or _top_features(explanation),
         ),
         files=tuple(files),
         parts=parts,
         base_values=_base_values(explanation.base_values),
-        data=data,
+        data=layout,
+        documents=texts,
     )
-    audit = Audit("the manifest")
-    _check_names(manifest, audit)
-    check_files(manifest.info, manifest.files, manifest.parts, manifest.data, audit)
-    if audit.problems:
-        raise InvalidExplanationError("these files do not make up the explanation: " + "; ".join(audit.problems[:10]))
-    return manifest
 
 
 def dump_manifest(manifest: Manifest) -> bytes:
@@ -220,6 +263,7 @@ def _construct(document: dict[str, Any], audit: Audit, limits: Limits) -> Manife
     parts = parse_parts(audit.field(document, "parts", dict, "") or {}, audit)
     base_values = parse_base_values(audit.field(document, "base_values", dict, "", optional=True), audit)
     data = parse_data(audit.field(document, "data", dict, "", optional=True), audit)
+    documents = parse_documents(audit.field(document, "documents", dict, "", optional=True), audit)
     described = audit.list_of(document, "files", dict, "") or ()
     limits.check("the number of files", len(described), "max_files")
     files = [parse_file(entry, f"files[{i}]", audit) for i, entry in enumerate(described)]
@@ -233,6 +277,7 @@ def _construct(document: dict[str, Any], audit: Audit, limits: Limits) -> Manife
         parts=parts,
         base_values=base_values,
         data=data,
+        documents=documents,
         version=document["version"],
     )
     for entry in manifest.files:
@@ -241,9 +286,15 @@ def _construct(document: dict[str, Any], audit: Audit, limits: Limits) -> Manife
     outputs = len(manifest.info.outputs)
     if base_values is not None and len(base_values.values) != outputs:
         audit.note("base_values.values", f"has {len(base_values.values)} numbers for {outputs} outputs")
-    check_files(manifest.info, manifest.files, manifest.parts, manifest.data, audit)
+    _check_files(manifest, audit)
     audit.finish()
     return manifest
+
+
+def _check_files(manifest: Manifest, audit: Audit) -> None:
+    check_files(
+        manifest.info, manifest.files, manifest.parts, manifest.data, audit, documents=manifest.documents
+    )
 
 
 def _check_names(manifest: Manifest, audit: Audit) -> None:
@@ -280,6 +331,9 @@ def _document(manifest: Manifest) -> ManifestDocument:
         }
     if manifest.data is not None:
         document["data"] = _data_document(manifest.data)
+    if manifest.documents is not None:
+        found = asdict(manifest.documents)
+        document["documents"] = {key: value for key, value in found.items() if value not in (None, False)}
     return cast(ManifestDocument, document)
 
 
@@ -313,7 +367,7 @@ def _file_document(entry: FileEntry) -> FileDocument:
     found = {
         "name": entry.name, "role": entry.role, "size": entry.size, "sha256": entry.sha256, "dtype": entry.dtype,
         "shape": entry.shape, "outputs": entry.outputs, "rows": entry.rows, "columns": entry.columns,
-        "holds": entry.holds or None,
+        "holds": entry.holds or None, "sample": entry.sample,
     }  # fmt: skip
     return cast(FileDocument, {key: value for key, value in found.items() if value is not None})
 
@@ -326,18 +380,19 @@ def _base_values(values: FloatArray | None) -> BaseValues | None:
     return BaseValues(dtype=str(values.dtype), values=tuple(float(value) for value in values))
 
 
-def _is_mirrored(files: Sequence[FileEntry]) -> bool:
-    local = [entry for entry in files if entry.role == "local"]
+def _is_mirrored(files: Sequence[FileEntry], role: str) -> bool:
+    local = [entry for entry in files if entry.role == role]
     return bool(local) and all(entry.outputs == (1, 2) for entry in local)
 
 
-def _part_names(parts: Parts, *, has_data: bool) -> tuple[str, ...]:
+def _part_names(parts: Parts, *, has_data: bool, has_documents: bool) -> tuple[str, ...]:
     present = (
         ("global", parts.global_ is not None),
         ("per_class", parts.per_class is not None),
         ("local", parts.local is not None),
         ("interactions", parts.interactions is not None),
         ("data", has_data),
+        ("documents", has_documents),
     )
     return tuple(name for name, there in present if there)
 
@@ -351,6 +406,6 @@ def _top_features(explanation: Explanation, count: int = 5) -> tuple[str, ...]:
 
 
 __all__ = [
-    "MAX_MANIFEST_BYTES", "VERSION", "Manifest", "build_manifest", "dump_manifest", "is_manifest_name",
-    "manifest_digest", "manifest_name", "parse_manifest",
+    "MAX_MANIFEST_BYTES", "VERSION", "Manifest", "build_manifest", "build_view_manifest", "dump_manifest",
+    "is_manifest_name", "manifest_digest", "manifest_name", "parse_manifest",
 ]  # fmt: skip

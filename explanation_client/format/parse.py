@@ -14,6 +14,7 @@ from explanation_client.format.layout import (
     IMPORTANCE_DTYPES,
     BaseValues,
     DataLayout,
+    DocumentsLayout,
     PartLayout,
     Parts,
     is_column_dtype,
@@ -138,6 +139,23 @@ def parse_data(document: dict[str, Any] | None, audit: Audit) -> DataLayout | No
     )
 
 
+def parse_documents(document: dict[str, Any] | None, audit: Audit) -> DocumentsLayout | None:
+    """Return what is stored of the explained documents, if anything is."""
+    if document is None:
+        return None
+    where = "documents"
+    dtype = audit.choice(document, "dtype", IMPORTANCE_DTYPES, where)
+    tokens = audit.natural(document, "tokens", where)
+    sentences = audit.natural(document, "sentences", where, optional=True)
+    weights = audit.field(document, "weights", bool, where, optional=True) or False
+    sentence_weights = audit.field(document, "sentence_weights", bool, where, optional=True) or False
+    if dtype is None or tokens is None:
+        return None
+    return DocumentsLayout(
+        dtype=dtype, tokens=tokens, weights=weights, sentences=sentences, sentence_weights=sentence_weights
+    )
+
+
 def parse_file(document: dict[str, Any], where: str, audit: Audit) -> FileEntry | None:
     """Return one data file's entry, or None after noting what is wrong with it."""
     name = audit.field(document, "name", str, where)
@@ -148,6 +166,7 @@ def parse_file(document: dict[str, Any], where: str, audit: Audit) -> FileEntry 
     dtype = audit.choice(document, "dtype", IMPORTANCE_DTYPES, where, optional=True)
     outputs, rows, columns = (audit.span(document, key, where) for key in ("outputs", "rows", "columns"))
     holds = audit.list_of(document, "holds", str, where, optional=True) or ()
+    sample = audit.field(document, "sample", str, where, optional=True)
     if role is not None and not _ROLE.fullmatch(role):
         audit.note(f"{where}.role", f"is {role[:40]!r}, expected letters and dashes")
     if digest is not None and not _DIGEST.fullmatch(digest):
@@ -156,5 +175,5 @@ def parse_file(document: dict[str, Any], where: str, audit: Audit) -> FileEntry 
         return None
     return FileEntry(
         name=name, role=role, size=size, sha256=digest, dtype=dtype,
-        shape=shape, outputs=outputs, rows=rows, columns=columns, holds=holds,
+        shape=shape, outputs=outputs, rows=rows, columns=columns, holds=holds, sample=sample,
     )  # fmt: skip

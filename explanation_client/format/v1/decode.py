@@ -23,6 +23,7 @@ from explanation_client.format.v1.interactions import open_interactions
 from explanation_client.format.v1.local import LocalReader, MapFiles
 from explanation_client.format.v1.parquet import ParquetReader, decoding, numbers, strings
 from explanation_client.format.v1.schema import Schema, column_type, features_schema, per_class_schema
+from explanation_client.format.v1.texts import open_documents
 from explanation_client.importances import Importances, LazyImportances
 from explanation_client.info import name_problems
 
@@ -54,7 +55,7 @@ def open_explanation(
             fetch=fetch, limits=bounds, map_files=map_files,
         )  # fmt: skip
         local = LazyImportances(reader)
-    pairs = parts.interactions
+    pairs, texts = parts.interactions, manifest.documents
     base = manifest.base_values
     try:
         return Explanation(
@@ -66,6 +67,7 @@ def open_explanation(
             base_values=None if base is None else np.array(base.values, base.dtype),
             data=None if manifest.data is None else _open_data(manifest, manifest.data, fetch, bounds),
             interactions=None if pairs is None else open_interactions(manifest, pairs, fetch, bounds),
+            documents=None if texts is None else open_documents(manifest, texts, fetch, bounds),
         )
     except InvalidExplanationError as error:
         raise InvalidManifestError(f"the parts of explanation {manifest.id} do not fit together: {error}") from error

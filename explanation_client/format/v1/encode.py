@@ -9,14 +9,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from explanation_client.dataset import EvaluationData
 from explanation_client.errors import InvalidArgumentError, InvalidExplanationError
 from explanation_client.explanation import Explanation
 from explanation_client.format.entries import EncodedFile, Range, make_entry
 from explanation_client.format.layout import TOP_RANKS
 from explanation_client.format.v1 import data as data_files
 from explanation_client.format.v1 import interactions as interaction_files
+from explanation_client.format.v1 import texts as text_files
 from explanation_client.format.v1 import view as view_files
 from explanation_client.format.v1.parquet import choose_compression, mostly_repeats, write
+from explanation_client.format.v1.sample import Sample, ViewSize, choose_sample
 from explanation_client.format.v1.schema import index_type, ranked_names
 from explanation_client.format.v1.tiles import MAX_BLOCK, Tile, tiles
 from explanation_client.importances import AnyImportances, Importances, check_finite
@@ -48,7 +51,7 @@ def plan(
         Bytes of local importances in one file, before compression.
     include_data : bool or collection of str
         Which parts of the evaluation data to store: none, all, or some of "columns", "row_names", "predicted",
-        "predicted_proba" and "true".
+        "predicted_proba" and "true". True stores documents too.
     include_view : bool
         Whether to store the sample that dashboards read.
 
@@ -65,21 +68,84 @@ def plan(
         raise InvalidArgumentError(f"shard_bytes={shard_bytes!r}: a whole number of bytes from 1")
     order = rank_order(explanation)
     stored_data = data_files.select(explanation.data, include_data)
+    documents = explanation.documents if include_data is True else None
     jobs: list[Job] = []
     if explanation.local_importances is not None:
         jobs += _local_jobs(explanation.local_importances.load(), explanation.features, order, shard_bytes)
     if stored_data is not None:
         jobs += data_files.jobs(stored_data, shard_bytes=shard_bytes)
-    if include_view and explanation.local_importances is not None:
-        local = explanation.local_importances.load()
-        jobs += view_files.jobs(local, order, data=stored_data)
+    if documents is not None:
+        jobs += text_files.jobs(documents, shard_bytes=shard_bytes)
+    if include_view and (explanation.local_importances is not None or stored_data is not None):
+        sample = sample_of(explanation, ViewSize(), data=stored_data)
+        jobs += _view_jobs(explanation, sample, None if stored_data is None else stored_data.take(sample.rows))
+        if documents is not None:
+            jobs += text_files.view_jobs(documents, sample.rows)
+    jobs += _whole_jobs(explanation, order)
+    return tuple(jobs)
+
+
+def sample_of(explanation: Explanation, size: ViewSize, *, data: EvaluationData | None) -> Sample:
+    """Return the rows of an explanation that a dashboard of that size shows; reads local importances.
+
+    Parameters
+    ----------
+    explanation : Explanation
+    size : ViewSize
+    data : EvaluationData, optional
+        What is known of all rows: their predictions say which are alike.
+
+    """
+    local = explanation.local_importances
+    return choose_sample(
+        None if local is None else local.load(),
+        rank_order(explanation),
+        n_rows=explanation.info.n_rows,
+        outputs=explanation.info.outputs,
+        base_values=explanation.base_values,
+        data=data,
+        size=size,
+    )
+
+
+def plan_sample(explanation: Explanation, sample: Sample, data: EvaluationData | None) -> tuple[Job, ...]:
+    """Return the jobs that encode what a dashboard reads, and nothing else.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        Its own evaluation data is not used.
+    sample : Sample
+        The rows to show.
+    data : EvaluationData, optional
+        What is to be shown of these rows.
+
+    """
+    chosen = data_files.select(data, True)
+    if chosen is not None and chosen.n_rows != len(sample.rows):
+        raise InvalidArgumentError(f"the data has {chosen.n_rows} rows, the sample {len(sample.rows)}")
+    jobs: list[Job] = []
+    if explanation.local_importances is not None or chosen is not None:
+        jobs += _view_jobs(explanation, sample, chosen)
+    return (*jobs, *_whole_jobs(explanation, rank_order(explanation)))
+
+
+def _view_jobs(explanation: Explanation, sample: Sample, data: EvaluationData | None) -> list[Job]:
+    local = None if explanation.local_importances is None else explanation.local_importances.load()
+    mirrored = local is not None and is_mirrored(local)
+    return view_files.jobs(local, rank_order(explanation), sample, data=data, mirrored=mirrored)
+
+
+def _whole_jobs(explanation: Explanation, order: NDArray[np.int32]) -> list[Job]:
+    """Return the jobs of the parts that lie in one file each."""
+    jobs: list[Job] = []
     if explanation.interactions is not None:
         pairs = explanation.interactions.load()
         jobs.append(partial(interaction_files.encode, pairs, explanation.features, order))
     if explanation.per_class_importances is not None:
         jobs.append(partial(_per_class, explanation.per_class_importances.load(), explanation.features, order))
     jobs.append(partial(_features, explanation, order))
-    return tuple(jobs)
+    return jobs
 
 
 def rank_order(explanation: Explanation) -> NDArray[np.int32]:

@@ -5,7 +5,7 @@ Plain or snappy-compressed Parquet with positional column names, which readers i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -14,39 +14,47 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from explanation_client.dataset import EvaluationData
-from explanation_client.format.entries import EncodedFile, make_entry
+from explanation_client.format.entries import EncodedFile, Range, make_entry
 from explanation_client.format.v1 import data as data_files
 from explanation_client.format.v1.parquet import choose_compression, write
+from explanation_client.format.v1.sample import Sample
 from explanation_client.format.v1.schema import index_type, ranked_names
 from explanation_client.importances import Importances
 
-MAX_ROWS = 5_000
-# What a browser can hold: 2,500,000 float64 are 20 MB.
-MAX_VALUES = 2_500_000
-MAX_COLUMNS = 1_000
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 AGGREGATES = ("mean_abs", "mean", "std", "min", "q05", "q25", "q50", "q75", "q95", "max")
 
+# In place of a position: the features that the view leaves out, added up; of each row the output that is predicted.
+OTHERS = PREDICTED = -1
+
+# Values of some features that are worked on together: about 32 MB.
+_BLOCK_VALUES = 1 << 22
+
 
 def jobs(
-    local: Importances, order: NDArray[np.int32], *, data: EvaluationData | None
+    local: Importances | None, order: NDArray[np.int32], sample: Sample, *, data: EvaluationData | None, mirrored: bool
 ) -> list[Callable[[], EncodedFile]]:
-    """Return the jobs that encode the view: sampled rows, aggregates unless cut, and the sample of stored data."""
-    rows = sample_rows(local.shape)
-    made: list[Callable[[], EncodedFile]] = [partial(_rows, local, order, rows)]
-    if not local.is_ranked:
-        made.append(partial(_aggregates, local, order[:MAX_COLUMNS]))
+    """Return the jobs that encode the view.
+
+    Parameters
+    ----------
+    local : Importances of shape (C, N, F), optional
+    order : ndarray of int32, shape (F,)
+        The global ranking.
+    sample : Sample
+    data : EvaluationData, optional
+        What is known of the sampled rows.
+    mirrored : bool
+        Whether output 0 is the negation of output 1.
+
+    """
+    outputs = (1, 2) if mirrored else (0, 1 if local is None else local.shape[0])
+    made: list[Callable[[], EncodedFile]] = [partial(_rows, local, order, sample, outputs)]
+    if local is not None and not local.is_ranked:
+        made.append(partial(_aggregates, local, order[: sample.size.columns], sample.predicted))
     if data is not None:
-        made += data_files.jobs(data.take(rows), shard_bytes=1 << 30, roles=("view-data", "view-labels"))
+        made += data_files.jobs(data, shard_bytes=1 << 30, roles=("view-data", "view-labels"))
     return made
-
-
-def sample_rows(shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """Return the rows of the sample, evenly spread over all rows; all of them where they are few enough."""
-    outputs, n_rows, kept = shape
-    most = max(1, min(MAX_ROWS, MAX_VALUES // (outputs * min(kept, MAX_COLUMNS))))
-    count = min(n_rows, most)
-    return np.arange(count, dtype=np.int64) * n_rows // count
 
 
 def aggregate_columns(columns: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
@@ -86,46 +94,96 @@ def aggregate_columns(columns: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
     return figures
 
 
-def _rows(local: Importances, order: NDArray[np.int32], rows: NDArray[np.int64]) -> EncodedFile:
+def _rows(local: Importances | None, order: NDArray[np.int32], sample: Sample, outputs: Range) -> EncodedFile:
     """Return the sampled rows: output, row, then ranked values or one column ``f<position>`` for each feature."""
-    outputs, _, kept = local.shape
-    lines, width = outputs * len(rows), min(kept, MAX_COLUMNS)
-    # Picked in one step: a copy of all columns of the sampled rows may be large.
-    picked = order[:width] if local.index is None else np.arange(width)
-    values = np.ascontiguousarray(local.values[:, rows[:, None], picked].reshape(lines, width).T)
-    columns: dict[str, NDArray[Any]] = {
-        "output": np.repeat(np.arange(outputs, dtype=np.int32), len(rows)),
-        "row": np.tile(rows, outputs),
+    rows = sample.rows
+    if local is None:
+        columns: dict[str, NDArray[Any]] = {"output": np.zeros(len(rows), np.int32), "row": rows}
+        return _view_file(columns, np.empty((0, 0)), sample, (0, 1))
+    taken = local.take((slice(*outputs), rows))
+    columns = {
+        "output": np.repeat(np.arange(*outputs, dtype=np.int32), len(rows)),
+        "row": np.tile(rows, outputs[1] - outputs[0]),
     }
-    if local.index is None:
+    width = min(local.shape[2], sample.size.columns)
+    if taken.index is None:
+        picked = order[:width]
+        values = _in_dtype(_columns_of(taken.values, picked), sample.size.dtype)
         columns |= {f"f{position}": column for position, column in zip(picked, values, strict=True)}
     else:
         kind = index_type(len(order)).to_pandas_dtype()
-        index = np.ascontiguousarray(local.index[:, rows[:, None], picked].reshape(lines, width).T, kind)
+        values = _in_dtype(_columns_of(taken.values, slice(width)), sample.size.dtype)
+        index = _columns_of(taken.index, slice(width)).astype(kind)
         columns |= dict(zip(ranked_names((0, width)), (*values, *index), strict=True))
-        columns["total"] = np.ascontiguousarray(local.totals[:, rows].reshape(lines))
+    if taken.index is not None or width < len(order):
+        columns["total"] = np.ascontiguousarray(taken.totals, np.float64).reshape(-1)
+    return _view_file(columns, values, sample, outputs)
+
+
+def _view_file(columns: dict[str, NDArray[Any]], values: NDArray[Any], sample: Sample, outputs: Range) -> EncodedFile:
     table = pa.table({name: pa.array(column) for name, column in columns.items()})
-    data = write(table, compression=choose_compression(values), rows_per_group=len(rows))
-    entry = make_entry(data, role="view", dtype=str(local.dtype), shape=(outputs, len(rows), width))
+    compression = choose_compression(values) if len(values) else "snappy"
+    data = write(table, compression=compression, rows_per_group=table.num_rows)
+    entry = make_entry(
+        data, role="view", dtype=str(values.dtype) if len(values) else None,
+        shape=(outputs[1] - outputs[0], len(sample.rows), len(values)),
+        outputs=outputs if outputs[0] else None, sample=sample.kind,
+    )  # fmt: skip
     return EncodedFile(entry, data)
 
 
-def _aggregates(local: Importances, picked: NDArray[np.int32]) -> EncodedFile:
+def _columns_of(array: NDArray[Any], picked: Any) -> NDArray[Any]:
+    """Return some columns of an array (outputs, rows, columns), each as one line of outputs after one another."""
+    chosen = array[:, :, picked]
+    return np.ascontiguousarray(chosen.reshape(-1, chosen.shape[2]).T)
+
+
+def _in_dtype(values: NDArray[Any], dtype: str | None) -> NDArray[Any]:
+    """Return values in a narrower dtype, or as they are where there is none, or one of them does not fit."""
+    if dtype is None or values.dtype == dtype:
+        return values
+    with np.errstate(over="ignore"):
+        narrow = values.astype(dtype)
+    return narrow if np.isfinite(narrow).all() else values
+
+
+def _aggregates(local: Importances, picked: NDArray[np.int32], predicted: NDArray[np.intp] | None) -> EncodedFile:
     """Return figures over all rows, a line for each output and feature."""
-    outputs, n_rows, _ = local.shape
+    n_outputs, n_rows, n_features = local.shape
+    totals = None if len(picked) == n_features else local.values.sum(axis=2, dtype=np.float64)
+    outputs = [*range(n_outputs), *([PREDICTED] if predicted is not None and n_outputs > 1 else [])]
     figures: dict[str, list[NDArray[np.float64]]] = {name: [] for name in AGGREGATES}
-    # Some features at a time, so that their columns together take about 32 MB.
-    step = max(1, (1 << 22) // n_rows)
-    for output in range(outputs):
-        for first in range(0, len(picked), step):
-            block = np.ascontiguousarray(local.values[output][:, picked[first : first + step]].T)
+    for output in outputs:
+        others = np.zeros(n_rows)
+        for block in _blocks(local, picked, output, predicted):
             for name, array in aggregate_columns(block).items():
                 figures[name].append(array)
+            others -= block.sum(axis=0, dtype=np.float64)
+        if totals is not None:
+            others += totals[output] if output != PREDICTED else totals[predicted, np.arange(n_rows)]
+            for name, array in aggregate_columns(others[None]).items():
+                figures[name].append(array)
+    features = picked if totals is None else np.append(picked, np.int32(OTHERS))
     columns = {
-        "output": np.repeat(np.arange(outputs, dtype=np.int32), len(picked)),
-        "feature": np.tile(picked, outputs),
+        "output": np.repeat(np.array(outputs, np.int32), len(features)),
+        "feature": np.tile(features.astype(np.int32), len(outputs)),
         **{name: np.concatenate(arrays) for name, arrays in figures.items()},
     }
     data = write(pa.table({name: pa.array(column) for name, column in columns.items()}), compression="snappy")
-    entry = make_entry(data, role="aggregates", dtype="float64", shape=(outputs, len(picked)))
+    entry = make_entry(data, role="aggregates", dtype="float64", shape=(len(outputs), len(features)))
     return EncodedFile(entry, data)
+
+
+def _blocks(
+    local: Importances, picked: NDArray[np.int32], output: int, predicted: NDArray[np.intp] | None
+) -> Iterator[NDArray[Any]]:
+    """Yield the columns of some features, a few at a time, as lines (features, N)."""
+    n_rows = local.shape[1]
+    step = max(1, _BLOCK_VALUES // n_rows)
+    for first in range(0, len(picked), step):
+        features = picked[first : first + step]
+        if predicted is not None and output == PREDICTED:
+            block = local.values[predicted[:, None], np.arange(n_rows)[:, None], features]
+        else:
+            block = local.values[output][:, features]
+        yield np.ascontiguousarray(block.T)

@@ -121,12 +121,12 @@ interface Layout {
 function layOut({ width, height, x, y, least, down }: Layout, format: Format): Frame {
   const top = 10;
   const rough = makeScale(y, height - 40, top, format, y.kind === "category" ? 18 : 56);
-  const longest = Math.max(...rough.ticks.map((tick) => tick.label.length), 1);
-  const left = Math.round(Math.min(width * 0.4, 170, Math.max(least, longest * DIGIT + 34)));
+  const widest = longest(rough.ticks.map((tick) => tick.label));
+  const left = Math.round(Math.min(width * 0.4, 170, Math.max(least, Math.max(1, widest) * DIGIT + 34)));
   const right = width - 14;
   const narrow = x.kind === "category" ? Math.max(24, (right - left) / Math.max(1, x.names.length)) : 80;
   const crossed = makeScale(x, left, right, format, Math.min(80, narrow));
-  const long = x.kind === "category" ? Math.max(...x.names.map((name) => name.length)) : 0;
+  const long = x.kind === "category" ? longest(x.names) : 0;
   const bottom = height - (x.kind === "category" && long * DIGIT > narrow ? 24 + Math.min(70, long * DIGIT * 0.7) : 40);
   return {
     width,
@@ -141,8 +141,7 @@ function layOut({ width, height, x, y, least, down }: Layout, format: Format): F
 }
 
 function crowded({ x, left, right }: Frame): boolean {
-  const longest = Math.max(...x.ticks.map((tick) => tick.label.length));
-  return longest * DIGIT > (right - left) / Math.max(1, x.ticks.length);
+  return longest(x.ticks.map((tick) => tick.label)) * DIGIT > (right - left) / Math.max(1, x.ticks.length);
 }
 
 function Grid({
@@ -220,4 +219,8 @@ function Axes({
 /** A text of at most some characters. */
 export function cut(text: string, length: number): string {
   return text.length > length ? `${text.slice(0, Math.max(1, length - 1))}…` : text;
+}
+
+function longest(texts: readonly string[]): number {
+  return texts.reduce((most, text) => Math.max(most, text.length), 0);
 }

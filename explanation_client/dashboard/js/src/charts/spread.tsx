@@ -136,7 +136,7 @@ function swarm(bands: readonly Band[], frame: Frame, colors: Colors, mask: Uint8
   const { radius, alpha } =
     nRows > 20_000 ? { radius: 0.6, alpha: 1 } : { radius: Math.min(2.4, pointStyle(nRows).radius * 0.75), alpha: 0.8 };
   const cell = Math.max(1, radius * 1.2);
-  const columns = new Uint16Array(Math.ceil(frame.width / cell) + 1);
+  const columns = new Uint32Array(Math.ceil(frame.width / cell) + 1);
   const half = BAND / 2 - 3;
   bands.forEach((band, b) => {
     const { values } = band;

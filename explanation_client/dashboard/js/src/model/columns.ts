@@ -38,7 +38,7 @@ export function categorical(
   const known = new Set(first);
   const more = new Set<string>();
   for (const text of names) if (text !== null && !known.has(text)) more.add(text);
-  const categories = [...first, ...[...more].sort(inOrder)];
+  const categories = [...first, ...[...more].sort(more.size > MOST_COLLATED ? undefined : inOrder)];
   const codes = new Map(categories.map((text, i) => [text, i]));
   const values = Float64Array.from(names, (text) => (text === null ? NaN : (codes.get(text) ?? NaN)));
   return { name, dtype, kind: "category", values, categories, value: (row) => names[row] };
@@ -55,6 +55,22 @@ export function inOrder(a: string, b: string): number {
   return collator.compare(a, b) || (a < b ? -1 : Number(a > b));
 }
 
+/** Returns a column with its most frequent categories, and one that stands for all others where there are too many. */
+export function capped(column: Column, other: string, most = 60): Column {
+  const { categories, values } = column;
+  if (column.kind !== "category" || categories.length <= most) return column;
+  const counts = new Float64Array(categories.length);
+  for (let i = 0; i < values.length; i++) if (!Number.isNaN(values[i])) counts[values[i]]++;
+  const frequent = Array.from(counts.keys()).sort((a, b) => counts[b] - counts[a] || a - b);
+  const kept = frequent.slice(0, most - 1).sort((a, b) => a - b);
+  const codes = new Float64Array(categories.length).fill(kept.length);
+  kept.forEach((code, place) => (codes[code] = place));
+  const mapped = Float64Array.from(values, (code) => (Number.isNaN(code) ? NaN : codes[code]));
+  return { ...column, values: mapped, categories: [...kept.map((code) => categories[code]), other] };
+}
+
+// Ordering as people do takes a while for each pair: so many different texts are no categories, and nobody reads them all.
+const MOST_COLLATED = 5000;
 const collator = new Intl.Collator("en", { numeric: true });
 
 function booleans(name: string, dtype: string, cells: Cells): Column {

@@ -67,7 +67,14 @@ function stored(
       : (perClass?.[output] ?? null);
   if (found === null) return null;
   const { nFeatures, nRows } = explanation.info;
-  return { values: found.values, rest: found.rest, restCount: nFeatures - found.kept, origin: "stored", rows: nRows, kept: nFeatures };
+  return {
+    values: found.values,
+    rest: found.rest,
+    restCount: nFeatures - found.kept,
+    origin: "stored",
+    rows: nRows,
+    kept: nFeatures,
+  };
 }
 
 /** From the figures over all rows, which know the thousand most important features. */
@@ -125,7 +132,14 @@ function fromRows(
     if (known > 0) values[position] = sum / rows.length / (byRow ? 1 : used.length);
   }
   const restCount = values.reduce((sum, value) => sum + Number(Number.isNaN(value)), 0);
-  return { values, rest: NaN, restCount, origin: "rows", rows: rows.length, kept: local.ranked ? local.kept : nFeatures };
+  return {
+    values,
+    rest: NaN,
+    restCount,
+    origin: "rows",
+    rows: rows.length,
+    kept: local.ranked ? local.kept : nFeatures,
+  };
 }
 
 /** Returns the positions of features whose importance is known, in the order asked for; ties keep their own order. */

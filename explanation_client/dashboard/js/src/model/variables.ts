@@ -2,7 +2,7 @@
 
 import type { Translate } from "../i18n/translate";
 import { shown } from "../lib/text";
-import { categorical, type Column } from "./columns";
+import { capped, categorical, type Column } from "./columns";
 import type { Data, Explanation } from "./explanation";
 import type { Labels } from "./labels";
 import type { Local } from "./local";
@@ -37,7 +37,7 @@ export function variables(known: Known, t: Translate): Variable[] {
       key: `c${i}`,
       name: shown(name, 80),
       group: "columns",
-      column: () => data.byName(name) as Column,
+      column: () => capped(data.byName(name) as Column, t("chart.other")),
     }),
   );
   if (local !== null) {

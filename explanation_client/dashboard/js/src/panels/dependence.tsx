@@ -14,7 +14,7 @@ import { RowCard } from "../components/rowcard";
 import { useRowName } from "../components/rows";
 import type { TableData } from "../lib/csv";
 import { shown } from "../lib/text";
-import type { Column } from "../model/columns";
+import { capped, type Column } from "../model/columns";
 import type { Data, Explanation } from "../model/explanation";
 import { likelyPartner, strongestPartner } from "../model/interplay";
 import { numberColumn, type Variable, variables } from "../model/variables";
@@ -44,7 +44,8 @@ function DependencePanel(parts: Parts): JSX.Element {
   const wanted = useShown((state) => state.feature);
   const [{ color: chosen }, set] = useSettings("dependence", { color: "auto" });
   const feature = wanted !== null && wanted < explanation.features.length ? wanted : firstFeature(explanation, parts);
-  const column = data.byName(explanation.features[feature]);
+  const stored = data.byName(explanation.features[feature]);
+  const column = useMemo(() => stored && capped(stored, t("chart.other")), [stored, t]);
   const known = useMemo(
     () => variables({ explanation, ...parts, local: null, output }, t),
     [explanation, parts.data, parts.labels, output, t],
