@@ -45,6 +45,7 @@ from explanation_client.info import ExplanationInfo
 from explanation_client.progress import progress_bar
 from explanation_client.search import FoundExplanation, Wanted, search_explanations
 from explanation_client.spool import Spooled, forget_spool, read_spool, spool_upload
+from explanation_client.store import PAGE, folder_of
 from explanation_client.store.cache import FileCache, default_cache
 from explanation_client.store.check import (
     Garbage,
@@ -62,6 +63,8 @@ from explanation_client.tracking import ATTEMPT_SECONDS, RunRecord, Tracking, co
 if TYPE_CHECKING:
     from mlflow import ActiveRun, MlflowClient
     from mlflow.entities import Run
+
+    from explanation_client.scoring import ScoringExplainer
 
 DEFAULT_TIMEOUT = 600.0
 # Whoever reads is waiting: a server that is away is said to be sooner than an upload gives up.
@@ -260,7 +263,8 @@ class ExplanationClient:
             The explained rows: True stores those that the explanation holds, a DataFrame or an array stores these.
             Off by default: rows are often personal data.
         visualize : bool
-            Store a sampled copy of the importances for dashboards beside the full ones.
+            Store a sampled copy of the importances for dashboards beside the full ones, and a page, ``dashboard.html``,
+            that MLflow's artifact viewer shows. It has the explained rows only where they are stored.
         log_metrics : bool
             Log the global importance of the ten most important features as metrics ``importance/<feature>``, so that
             MLflow's charts and searches have them. Those of the run's latest explanation count.
@@ -444,6 +448,55 @@ class ExplanationClient:
             seconds=timeout,
         )
 
+    # --- Scoring explainers -------------------------------------------------------------------------------------
+
+    def download_scoring_explainer(
+        self,
+        name: str | None = None,
+        version: str | int | None = None,
+        *,
+        artifact_path: str | None = None,
+        allow_pickle: bool = False,
+        trusted: bool = False,
+    ) -> ScoringExplainer:
+        """Return the scoring explainer of this run, or of a registered model on the same server.
+
+        Parameters
+        ----------
+        name : str, optional
+            Of a registered model. None: that of this run.
+        version : str or int, optional
+            Of the model, or an alias as ``"@champion"``. None: the latest.
+        artifact_path : str, optional
+            Of this run. None: where its latest one was logged.
+        allow_pickle, trusted : bool
+            As of :func:`explanation_client.scoring.load`.
+
+        Raises
+        ------
+        RunNotFoundError
+            There is no such run, model or version.
+        ArtifactMissingError
+            It has no scoring explainer.
+        StoredDataError, MissingDependencyError, StorageError
+            As of :func:`explanation_client.scoring.load_scoring_explainer`.
+
+        """
+        from explanation_client.scoring import load_scoring_explainer
+
+        source = self._run_id
+        if name is not None:
+            number = "" if version is None else f"{version}" if str(version).startswith("@") else f"/{version}"
+            source = f"models:/{name}{number}"
+        return load_scoring_explainer(
+            source,
+            artifact_path=artifact_path,
+            tracking_uri=self._tracking.uri,
+            allow_pickle=allow_pickle,
+            trusted=trusted,
+            timeout=self._timeout,
+        )
+
     # --- Delete, verify, collect garbage -----------------------------------------------------------------------
 
     def delete_model_explanation(self, explanation_id: str) -> None:
@@ -583,7 +636,23 @@ class ExplanationClient:
             tags[DESCRIPTION] = described(run.tags, committed.manifest.info)
         metrics = highlight_metrics(request.explanation) if request.log_metrics else {}
         self._list(committed, deadline, tags=tags, metrics=metrics)
+        if request.include_view:
+            self._store_page(source, request.explanation, committed.manifest.info, deadline)
         return committed.manifest.info
+
+    def _store_page(self, source: Source, explanation: Explanation, info: ExplanationInfo, deadline: Deadline) -> None:
+        """Store a page for MLflow's artifact viewer. The explanation is stored: a failure here is no failed upload."""
+        try:
+            page = uploads.page_of(explanation, info)
+            path = f"{folder_of(info.id)}/{PAGE}"
+            soon = Deadline.after(min(deadline.remaining, _READING))
+            retrying(lambda: source.artifacts.write(path, page), deadline=soon, what=f"storing {PAGE}")
+        except Exception as error:  # whatever it is, the explanation is worth more than a page of it
+            _log.info("there is no page of explanation %s", info.id, exc_info=True)
+            warnings.warn(
+                f"explanation {info.id} is stored, but its page {PAGE} is not: {type(error).__name__}: {error}",
+                stacklevel=2,
+            )
 
     def _list(
         self, committed: Committed, deadline: Deadline, *, tags: Mapping[str, str], metrics: Mapping[str, float]

@@ -159,8 +159,8 @@ def table_columns(rows: Any) -> tuple[tuple[str, ...] | None, list[Any]]:
             rows.column(i).to_numpy(zero_copy_only=False) for i in range(rows.num_columns)
         ]
     if is_instance_of(rows, "scipy.sparse", "spmatrix", "sparray"):
-        columns = rows.tocsc()
-        return None, [columns[:, [i]].toarray().ravel() for i in range(rows.shape[1])]
+        columns = rows.tocsc().toarray(order="F")
+        return None, [columns[:, i] for i in range(rows.shape[1])]
     if isinstance(rows, np.ndarray) and rows.ndim in (1, 2):
         matrix = np.atleast_2d(rows)
         return None, [matrix[:, i] for i in range(matrix.shape[1])]
@@ -198,6 +198,8 @@ def is_instance_of(value: Any, module: str, *names: str) -> bool:
 
 def _series_values(series: Any) -> Any:
     """Return a pandas Series as a numpy array, nullable numbers as floats with NaN."""
+    if is_instance_of(series.dtype, "pandas", "SparseDtype"):
+        series = series.sparse.to_dense()
     kind = getattr(series.dtype, "kind", "O")
     if kind in "iu" and series.isna().any():
         return series.to_numpy(dtype=np.float64, na_value=np.nan)

@@ -5,7 +5,10 @@
     ExplanationError
     ├── InvalidExplanationError (ValueError)      the caller's values do not fit together
     ├── InvalidArgumentError (ValueError)         one argument is out of its range
+    │   └── FeatureMapError                       transformations mix columns, or are random
     ├── UnsupportedModelError (TypeError)         no explainer, or not this one, explains the model
+    │   └── CannotExplainError                    one that is listed for the model does not explain it after all
+    │       └── AdditivityError                   its values do not add up to the model's own output
     ├── MissingDependencyError (ImportError)      an extra is not installed
     ├── PartMissingError (AttributeError)         the explanation was made or stored without that part
     ├── ExplanationNotFoundError (LookupError)    the run has no such explanation
@@ -44,8 +47,20 @@ class InvalidArgumentError(ExplanationError, ValueError):
     """An argument is out of its range."""
 
 
+class FeatureMapError(InvalidArgumentError):
+    """It cannot be told which raw columns engineered ones come from: transformations mix them, or are random."""
+
+
 class UnsupportedModelError(ExplanationError, TypeError):
     """The model, or its data, cannot be explained by this explainer."""
+
+
+class CannotExplainError(UnsupportedModelError):
+    """An explainer that is listed for a model does not explain it after all; the message says why."""
+
+
+class AdditivityError(CannotExplainError):
+    """The values of an explainer do not add up to the model's own output, so that it does not explain the model."""
 
 
 class MissingDependencyError(ExplanationError, ImportError):

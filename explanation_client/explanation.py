@@ -7,8 +7,9 @@ accessors that carry the names of Azure's SDK drop the output axis for regressio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from explanation_client import display, tables
 from explanation_client.dataset import EvaluationData
+from explanation_client.documents import AnyDocuments, document_problems, widened
 from explanation_client.errors import InvalidArgumentError, InvalidExplanationError, PartMissingError
 from explanation_client.importances import (
     AnyImportances,
@@ -62,6 +64,8 @@ class Explanation:
         The rows that were explained.
     interactions : Interactions of shape (C, F, F), optional
         Mean over rows of the absolute interaction values of pairs of features.
+    documents : Documents, optional
+        The texts that were explained, with every occurrence of the words that are the features.
 
     Raises
     ------
@@ -78,6 +82,7 @@ class Explanation:
     base_values: FloatArray | None = None
     data: EvaluationData | None = None
     interactions: AnyInteractions | None = None
+    documents: AnyDocuments | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.features, tuple):
@@ -181,6 +186,11 @@ class Explanation:
         return self._azure_axes(_index(self._part("local").ranked()))
 
     @property
+    def ordered_local_importance_values(self) -> FloatArray:
+        """Local importances of each row, most important first: what ``get_ranked_local_values()`` returns."""
+        return self.get_ranked_local_values()
+
+    @property
     def interaction_values(self) -> FloatArray:
         """Mean absolute interactions of pairs, symmetric: (F, F) for regression, (C, F, F) for classification.
 
@@ -263,13 +273,15 @@ class Explanation:
 
         """
         k = check_top_k(top_k, self.info.top_k or self.num_features, was_cut=self.info.top_k is not None)
+        local = _cut(widened(self.local_importances, k, self.num_features), k)
         return replace(
             self,
             info=replace(self.info, top_k=k, top_features=()),
             global_importances=_cut(self.global_importances, k),
             per_class_importances=_cut(self.per_class_importances, k),
-            local_importances=_cut(self.local_importances, k),
+            local_importances=local,
             interactions=None if self.interactions is None else self.interactions.cut(k, self._global_order()),
+            documents=None if self.documents is None or local is None else self.documents.cut(local),
         )
 
     def get_raw_explanation(
@@ -327,9 +339,10 @@ class Explanation:
         if info.n_rows == 0:
             raise InvalidArgumentError(f"rows {rows!r} select none of the {n} explained rows")
         data = None if self.data is None else self.data.take(selection)
+        documents = None if self.documents is None else self.documents.take(selection)
         return replace(
             self, info=info, local_importances=taken, data=data,
-            global_importances=None, per_class_importances=None, interactions=None,
+            global_importances=None, per_class_importances=None, interactions=None, documents=documents,
         )  # fmt: skip
 
     def output(self, output: int | str) -> Explanation:
@@ -359,6 +372,7 @@ class Explanation:
             local_importances=None if local is None else local.take(np.s_[position : position + 1, :]),
             base_values=None if self.base_values is None else self.base_values[position : position + 1],
             interactions=None if self.interactions is None else self.interactions.take(position),
+            documents=None if self.documents is None else self.documents.output(position),
         )
 
     def to_arrow(self, part: tables.TablePart | None = None, *, output: int | str | None = None) -> pyarrow.Table:
@@ -518,6 +532,81 @@ class Explanation:
 
         return to_shap(self, output, other=other)
 
+    def save_html(
+        self,
+        path: str | Path,
+        *,
+        title: str | None = None,
+        max_megabytes: float = 10.0,
+        language: str | None = None,
+        theme: Literal["light", "dark", "auto"] = "auto",
+        comparison: Explanation | Sequence[Explanation] | Mapping[str, Explanation] | None = None,
+        include_data: bool = True,
+    ) -> Path:
+        """Write a dashboard as one file that opens without a server and without network, and return its path.
+
+        Charts show a sample of the rows where there are many; figures over all rows are exact, and the page says which
+        is which. What needs the model is not in it: see :class:`explanation_client.dashboard.ExplanationDashboard`.
+
+        Parameters
+        ----------
+        path : str or Path
+        title : str, optional
+            In the tab of the browser.
+        max_megabytes : float
+            Rows, then features, are left out until the page has at most so many millions of bytes. What is left out of
+            the features is one exact sum.
+        language : str, optional
+            Such as ``"fr"``. None: that of the browser.
+        theme : "light", "dark" or "auto"
+        comparison : Explanation, list, or dict of label to explanation, optional
+            Explanations to compare this one with.
+        include_data : bool
+            Put the explained rows into the page, as far as the explanation holds them and the page shows them.
+
+        Raises
+        ------
+        LimitExceededError
+            Names and global importances alone are larger than the page may be.
+        InvalidExplanationError
+            Importances hold NaN or infinity.
+
+        """
+        page = self.to_html(
+            title=title,
+            max_megabytes=max_megabytes,
+            language=language,
+            theme=theme,
+            comparison=comparison,
+            include_data=include_data,
+        )
+        target = Path(path)
+        target.write_text(page, encoding="utf-8", newline="")
+        return target
+
+    def to_html(
+        self,
+        *,
+        title: str | None = None,
+        max_megabytes: float = 10.0,
+        language: str | None = None,
+        theme: Literal["light", "dark", "auto"] = "auto",
+        comparison: Explanation | Sequence[Explanation] | Mapping[str, Explanation] | None = None,
+        include_data: bool = True,
+    ) -> str:
+        """Return the page that :meth:`save_html` writes."""
+        from explanation_client.dashboard import explanation_page
+
+        return explanation_page(
+            self,
+            title=title,
+            max_megabytes=max_megabytes,
+            language=language,
+            theme=theme,
+            comparison=comparison,
+            include_data=include_data,
+        ).decode()
+
     # --- As a value --------------------------------------------------------------------------------------------
 
     def load(self) -> Explanation:
@@ -527,6 +616,7 @@ class Explanation:
             self,
             local_importances=None if local is None else local.load(),
             interactions=None if interactions is None else interactions.load(),
+            documents=None if self.documents is None else self.documents.load(),
         )
 
     def check_finite(self) -> None:
@@ -541,6 +631,8 @@ class Explanation:
                 check_finite(importances.values, self.features, name)
         if self.interactions is not None:
             self.interactions.check_finite(self.features)
+        if self.documents is not None:
+            self.documents.check_finite()
         if self.base_values is not None and not np.isfinite(self.base_values).all():
             raise InvalidExplanationError(f"base values must be finite, got {self.base_values.tolist()}")
 
@@ -558,6 +650,7 @@ class Explanation:
             and _same(self.per_class_importances, other.per_class_importances)
             and _same(self.local_importances, other.local_importances)
             and _same(self.interactions, other.interactions)
+            and _same(self.documents, other.documents)
         )
 
     __hash__ = None  # type: ignore[assignment]  # arrays are compared by content, and content is no key
@@ -566,7 +659,10 @@ class Explanation:
         return display.text(self)
 
     def _repr_html_(self) -> str:
-        return display.html(self)
+        card = display.html(self)
+        # One document is shown as it reads; many would bury the page.
+        is_one = self.documents is not None and self.documents.is_loaded and len(self.documents) == 1
+        return card + self.documents[0].to_html() if self.documents is not None and is_one else card
 
     # --- Inside ------------------------------------------------------------------------------------------------
 
@@ -647,6 +743,9 @@ class Explanation:
         if self.base_values is not None and self.base_values.shape != (outputs,):
             yield f"base values have shape {self.base_values.shape}, expected {(outputs,)}"
         yield from interaction_problems(self.interactions, outputs, n_features)
+        yield from document_problems(self.documents, rows, outputs, n_features)
+        if self.documents is not None and self.local_importances is None:
+            yield "there are documents and no local importances"
         if self.data is not None and not self.data.is_empty and self.data.n_rows != rows:
             yield f"evaluation data has {self.data.n_rows} rows, {rows} were explained"
         if all(part is None for _, part, _ in wanted):

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+# Short work shows no bar: it appears after so many seconds.
+_DELAY = 0.5
+
 
 class Advance(Protocol):
     """Called with the amount of work that has been done since the last call."""
@@ -45,8 +48,7 @@ def progress_bar(
         # A convenience: without the package there is no bar, and the work is the same.
         yield _nothing
         return
-    # Short work shows no bar: it appears after half a second.
-    with tqdm(total=total, desc=description, unit=unit, unit_scale=scale, delay=0.5, leave=False) as bar:
+    with tqdm(total=total, desc=description, unit=unit, unit_scale=scale, delay=_DELAY, leave=False) as bar:
 
         def advance(amount: int) -> None:
             bar.update(amount)

@@ -89,7 +89,13 @@ def prepare(
         shown = f"{len(comment):,} characters" if isinstance(comment, str) else repr(comment)
         raise InvalidArgumentError(f"comment has {shown}: a string of at most {MAX_COMMENT:,} characters, or None")
     explanation.check_finite()
-    chosen = replace(explanation, data=_data_to_store(explanation, evaluation_data, true_ys))
+    if _are_its_documents(explanation, evaluation_data):
+        evaluation_data = True
+    chosen = replace(
+        explanation,
+        data=_data_to_store(explanation, evaluation_data, true_ys),
+        documents=explanation.documents if evaluation_data is True else None,
+    )
     if top_k is not None:
         chosen = chosen.cut(top_k)
     info = replace(
@@ -109,6 +115,11 @@ def stamp(info: ExplanationInfo, *, taken: bool) -> ExplanationInfo:
     return replace(info, id=new_id() if taken else info.id, uploaded_at=now())
 
 
+def page_of(explanation: Explanation, info: ExplanationInfo) -> bytes:
+    """Return the page of an explanation that is stored: of what is stored with it, and of nothing else."""
+    return replace(explanation, info=info).to_html().encode()
+
+
 def estimate_bytes(explanation: Explanation) -> int:
     """Return about how many bytes an upload moves, for its progress bar."""
     local = explanation.local_importances
@@ -119,7 +130,7 @@ def _data_to_store(explanation: Explanation, evaluation_data: Any, true_ys: Any)
     """Return the evaluation data that the caller asked to be stored; None where that is nothing."""
     held = explanation.data or EvaluationData()
     if evaluation_data is True:
-        if held.columns is None:
+        if held.columns is None and explanation.documents is None:
             raise InvalidArgumentError(
                 "evaluation_data=True, and the explanation does not hold the explained rows: pass the rows themselves"
             )
@@ -133,6 +144,27 @@ def _data_to_store(explanation: Explanation, evaluation_data: Any, true_ys: Any)
     if true_ys is not None:
         data = replace(data, true=_true_values(true_ys, explanation))
     return data
+
+
+def _are_its_documents(explanation: Explanation, evaluation_data: Any) -> bool:
+    """Whether these are the documents that were explained, passed once more.
+
+    Raises
+    ------
+    InvalidArgumentError
+        They are other documents.
+
+    """
+    if explanation.documents is None or evaluation_data is None or isinstance(evaluation_data, bool):
+        return False
+    texts = np.atleast_1d(np.asarray(evaluation_data, dtype=object))
+    if texts.ndim != 1 or not all(isinstance(text, str) for text in texts):
+        return False
+    if texts.tolist() != explanation.documents.texts.tolist():
+        raise InvalidArgumentError(
+            "evaluation_data holds other documents than were explained: pass evaluation_data=True to store those"
+        )
+    return True
 
 
 def _with_rows(data: EvaluationData, rows: Any, explanation: Explanation) -> EvaluationData:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from explanation_client.errors import AdditivityError
+
 if TYPE_CHECKING:
-    from explanation_client.explainers.additivity import AdditivityError
     from explanation_client.explainers.base import Explainer
+    from explanation_client.explainers.deep.explainer import DeepExplainer
     from explanation_client.explainers.kernel import KernelExplainer
     from explanation_client.explainers.lime import LIMEExplainer
     from explanation_client.explainers.linear import LinearExplainer
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AdditivityError",
+    "DeepExplainer",
     "Explainer",
     "KernelExplainer",
     "LIMEExplainer",
@@ -35,7 +38,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AdditivityError": "additivity",
+    "DeepExplainer": "deep.explainer",
     "Explainer": "base",
     "KernelExplainer": "kernel",
     "LIMEExplainer": "lime",

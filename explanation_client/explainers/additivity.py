@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from explanation_client.errors import UnsupportedModelError
+from explanation_client.errors import AdditivityError
 
 # Share of the largest effect. Sums of float32 contributions stay under 1e-4, wrong explanations over 1e-2.
 TOLERANCE = 1e-3
@@ -17,14 +17,6 @@ TOLERANCE = 1e-3
 _ROUNDING = 8 * float(np.finfo(np.float32).eps)
 # Rows of each batch that are checked.
 SAMPLE = 32
-
-
-class CannotExplainError(UnsupportedModelError):
-    """An explainer that is listed for a model does not explain it after all; the message says why."""
-
-
-class AdditivityError(CannotExplainError):
-    """The values of an explainer do not add up to the model's own output, so that it does not explain the model."""
 
 
 def sample_positions(n_rows: int) -> NDArray[np.intp]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 
 class Aggregate:
@@ -17,12 +17,15 @@ class Aggregate:
         Sum absolute values over the rows.
     n_rows : int, optional
         Keep all values of so many rows: the result is allocated once, at the first batch. None: keep none.
+    dtype : float64 or float32
+        Of what is kept. Sums are float64.
 
     """
 
-    def __init__(self, *, keep_global: bool, n_rows: int | None) -> None:
+    def __init__(self, *, keep_global: bool, n_rows: int | None, dtype: DTypeLike = np.float64) -> None:
         self._keep_global = keep_global
         self._n_rows = n_rows
+        self._dtype = dtype
         self._sums: NDArray[np.float64] | None = None
         self._seen = 0
         self._pair_sums: NDArray[np.float64] | None = None
@@ -34,10 +37,10 @@ class Aggregate:
         if self._n_rows is not None:
             if self._n_rows == n_rows:
                 # One batch holds all rows: it is the result.
-                self.local = np.ascontiguousarray(values, np.float64)
+                self.local = np.ascontiguousarray(values, self._dtype)
             else:
                 if self.local is None:
-                    self.local = np.empty((outputs, self._n_rows, n_features), np.float64)
+                    self.local = np.empty((outputs, self._n_rows, n_features), self._dtype)
                 self.local[:, start : start + n_rows] = values
         if self._keep_global:
             sums = np.abs(values).sum(axis=1, dtype=np.float64)

@@ -7,20 +7,22 @@ once; sums are held to the model's own output; the result is an :class:`~explana
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from explanation_client.dataset import EvaluationData
 from explanation_client.errors import InvalidArgumentError, InvalidExplanationError, UnsupportedModelError
 from explanation_client.explainers.additivity import check_additivity, sample_positions
 from explanation_client.explainers.aggregate import Aggregate
 from explanation_client.explainers.evaluation import Evaluation
-from explanation_client.explainers.feature_map import FeatureMap, fitted_names, make_feature_map
-from explanation_client.explainers.inputs import Schema, Table, make_schema, read_table
-from explanation_client.explainers.model import Model, column_count, read_model
+from explanation_client.explainers.features import Features, Gathered, read_raw_features, read_schema, read_subset
+from explanation_client.explainers.inputs import Table, read_table
+from explanation_client.explainers.model import read_model
 from explanation_client.explainers.notes import with_notes
 from explanation_client.explainers.record import make_info
 from explanation_client.explainers.sampling import SamplingPolicy
@@ -29,8 +31,19 @@ from explanation_client.importances import Importances
 from explanation_client.interactions import Interactions
 from explanation_client.progress import progress_bar
 
+if TYPE_CHECKING:
+    from explanation_client.scoring import ScoringExplainer
+
 # A batch of this many values takes 8 MB: large enough for compiled code, small beside any result worth batching.
 _BATCH_VALUES = 1 << 20
+
+
+class Findings(Protocol):
+    """What is gathered besides values while rows are explained: how exact they are, for example."""
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what the explanation records of it."""
+        ...
 
 
 class Explainer(ABC):
@@ -70,6 +83,8 @@ class Explainer(ABC):
     is_additive: ClassVar[bool] = True
     # Packages whose versions matter for the values.
     packages: tuple[str, ...] = ()
+    # What local importances are kept in.
+    _dtype: str = "float64"
 
     def __init__(
         self,
@@ -88,23 +103,32 @@ class Explainer(ABC):
         background = None
         if initialization_examples is not None:
             background = read_table(initialization_examples, what="initialization examples")
+        # A few rows as they came: a scoring explainer is tested with mixtures of them.
+        self._shown = None if background is None else background.take(sample_positions(background.shape[0]))
         # Where there are transformations, rows of raw columns come in, and the model gets what is made of them.
-        self._map, raw_schema, background = _raw_features(
+        self._map, raw_schema, background = read_raw_features(
             transformations, allow_all_transformations, background, features
         )
         self._model = read_model(
             model, background=background, classes=classes, model_task=model_task, is_function=is_function
         )
         self._model_schema = read_schema(self._model, background, features if self._map is None else None)
+        if self._map is not None and self._map.engineered_names is not None and self._model_schema.names is None:
+            # A model that was trained on names keeps them; else the transformations say what their columns are called.
+            self._model_schema = replace(self._model_schema, features=self._map.engineered_names)
         self._schema = raw_schema or self._model_schema
         self._background = None if background is None else self._model_schema.align(background)
-        self._subset = read_subset(explain_subset, self._schema.n_features)
+        subset = read_subset(explain_subset, self._schema.n_features)
+        self._reported = Features.of(self._schema.features, self._map, subset)
         self._show_progress = show_progress
+        # Of the rows that were explained last.
+        self._found: Any = None
         # A few words on how values are computed; part of the reason that an explanation records.
         self.how: str | None = None
-        self._notes: tuple[str, ...] = ()
-        if self._subset is not None:
-            self._notes = (f"explain_subset: {len(self._subset)} of {self._schema.n_features} features are reported",)
+        self._notes = () if self._map is None else self._map.notes
+        if subset is not None:
+            chosen = f"explain_subset: {len(subset)} of {self._schema.n_features} features are reported"
+            self._notes = (*self._notes, chosen)
 
     # --- What a subclass writes ----------------------------------------------------------------------------------
 
@@ -141,6 +165,21 @@ class Explainer(ABC):
         """Return what values and base value add up to, from the model itself, shape (N, C)."""
         return self._model.answer(rows, self._output_space)
 
+    def _findings(self, n_kept: int | None) -> Findings | None:
+        """Return what collects what there is to say of the rows besides values, anew for each call; None: nothing.
+
+        Parameters
+        ----------
+        n_kept : int, optional
+            The number of rows, where their local values are kept.
+
+        """
+        return None
+
+    def _find(self, rows: Any, findings: Any) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
+        """Return what :meth:`_attribute` does, and tell the findings. They are None where there are none to collect."""
+        return self._attribute(rows)
+
     # --- What callers use ----------------------------------------------------------------------------------------
 
     @property
@@ -151,30 +190,54 @@ class Explainer(ABC):
     @property
     def features(self) -> tuple[str, ...]:
         """Names of the explained features."""
-        return self._reported(self._schema.features)
+        return self._reported.names
 
     @property
     def classes(self) -> tuple[str, ...] | None:
         """Names of the classes in the order of the outputs, None for a regression."""
         return self._model.outputs if self._model.task == "classification" else None
 
-    def explain_local(self, evaluation_examples: Any) -> Explanation:
+    @property
+    def feature_maps(self) -> list[Any]:
+        """What :meth:`Explanation.get_raw_explanation` takes: one matrix of the shares of raw features, (R, E).
+
+        A CSR matrix where there are many features, else an ndarray of float64.
+
+        Raises
+        ------
+        InvalidArgumentError
+            There are no transformations.
+
+        """
+        if self._map is None:
+            raise InvalidArgumentError(
+                "there are no transformations, so that raw and engineered features are the same: pass "
+                "transformations=, or give TabularExplainer a pipeline whose last step is a tree or linear model"
+            )
+        return [self._map.weights.copy()]
+
+    def explain_local(self, evaluation_examples: Any, *, engineered: bool = False) -> Explanation:
         """Return the importances of each row.
 
         Parameters
         ----------
         evaluation_examples : table of shape (N, F), or one row of shape (F,)
-            The explanation of one row without a row axis has none either.
+            The explanation of one row without a row axis has none either. Raw rows where there are transformations.
+        engineered : bool
+            Explain the features that the transformations make. ``get_raw_explanation(explainer.feature_maps)`` of the
+            result is the explanation of the raw ones, without explaining again.
 
         Raises
         ------
         InvalidArgumentError
-            The columns are not those of the model.
+            The columns are not those of the model; or ``engineered``, and there are no transformations, or a subset
+            of the raw columns is explained.
         AdditivityError
             The values do not add up to the model's output.
 
         """
-        return self._explain(read_table(evaluation_examples), keep_global=False, keep_local=True, batch_size=None)
+        reported = self._features(engineered)
+        return self._explain(read_table(evaluation_examples), reported, keep_global=False)
 
     def explain_global(
         self,
@@ -182,25 +245,30 @@ class Explainer(ABC):
         sampling_policy: SamplingPolicy | None = None,
         include_local: bool = True,
         batch_size: int | None = None,
+        *,
+        engineered: bool = False,
     ) -> Explanation:
         """Return the importances over all rows: the mean of the absolute local importances.
 
         Parameters
         ----------
         evaluation_examples : table of shape (N, F)
+            Raw rows where there are transformations.
         sampling_policy : SamplingPolicy, optional
             Which of the rows are explained, if not all. Values, data and predictions are then those of the sample,
             and the explanation's notes say how many rows it is of.
         include_local : bool
             Keep the importances of each row, and the rows. Without, memory does not grow with the number of rows.
         batch_size : int, optional
-            Rows explained at a time. None: what fits well.
+            Rows transformed and explained at a time. None: what fits well.
+        engineered : bool
+            Explain the features that the transformations make, as in :meth:`explain_local`.
 
         Raises
         ------
         InvalidArgumentError
-            The columns are not those of the model, ``batch_size`` is no positive number, or the policy
-            does not fit the rows.
+            The columns are not those of the model, ``batch_size`` is no positive number, the policy does not fit the
+            rows, or ``engineered`` as in :meth:`explain_local`.
         AdditivityError
             The values do not add up to the model's output.
 
@@ -209,13 +277,12 @@ class Explainer(ABC):
             raise InvalidArgumentError(
                 f"sampling_policy={sampling_policy!r}: a SamplingPolicy, or None to explain every row that is passed"
             )
-        if batch_size is not None and (isinstance(batch_size, bool) or batch_size < 1):
-            raise InvalidArgumentError(f"batch_size={batch_size!r}: at least 1")
+        reported = self._features(engineered)
         table = read_table(evaluation_examples)
         notes: tuple[str, ...] = ()
         if sampling_policy is not None:
-            table, notes = sampling_policy.sample(self._schema.align(table))
-        explanation = self._explain(table, keep_global=True, keep_local=include_local, batch_size=batch_size)
+            table, notes = sampling_policy.sample(self._schema.align(table), self._engineered)
+        explanation = self._explain(table, reported, keep_local=include_local, batch_size=batch_size)
         return with_notes(explanation, notes) if notes else explanation
 
     def check(self, examples: Any) -> None:
@@ -225,48 +292,100 @@ class Explainer(ABC):
         values, base_values = self._attribute(rows)
         self._check(values, base_values, rows)
 
+    def create_scoring_explainer(self, evaluation_examples: Any = None, *, keep_model: bool = True) -> ScoringExplainer:
+        """Return what explains rows at prediction time; see :mod:`explanation_client.scoring`.
+
+        Parameters
+        ----------
+        evaluation_examples : table of shape (N, F), optional
+            Rows as they will come in. They are not stored: a copy is tested with mixtures of them.
+        keep_model : bool
+            Keep what predicts. Without it the scoring explainer explains only.
+
+        Raises
+        ------
+        UnsupportedModelError
+            This explainer has no scoring explainer.
+
+        """
+        from explanation_client.scoring import create_scoring_explainer
+
+        return create_scoring_explainer(self, evaluation_examples, keep_model=keep_model)
+
     # --- The one way from rows to an explanation -----------------------------------------------------------------
 
-    def _explain(self, table: Table, *, keep_global: bool, keep_local: bool, batch_size: int | None) -> Explanation:
-        table = self._schema.align(table)
+    def _explain(
+        self,
+        table: Table,
+        reported: Features,
+        *,
+        keep_global: bool = True,
+        keep_local: bool = True,
+        batch_size: int | None = None,
+        prepare: Callable[[Table], Any] | None = None,
+    ) -> Explanation:
+        """Return the explanation of rows that ``prepare`` makes what the model takes; None: as they come from callers.
+
+        Raises
+        ------
+        InvalidArgumentError
+            ``batch_size`` is no positive number, or the columns do not fit.
+
+        """
+        if batch_size is not None and (isinstance(batch_size, bool) or batch_size < 1):
+            raise InvalidArgumentError(f"batch_size={batch_size!r}: at least 1")
+        if prepare is None:
+            table, prepare = self._schema.align(table), self._rows
         n_rows = table.shape[0]
-        aggregate = Aggregate(keep_global=keep_global, n_rows=n_rows if keep_local else None)
+        aggregate = Aggregate(keep_global=keep_global, n_rows=n_rows if keep_local else None, dtype=self._dtype)
         evaluation = Evaluation(self._model, n_rows) if keep_local else None
+        made = Gathered(n_rows, single_row=table.single_row) if keep_local and reported.space == "engineered" else None
+        findings = self._findings(n_rows if keep_local else None)
         with progress_bar(f"Explaining ({self.method})", total=n_rows, unit="row", show=self._show_progress) as advance:
             for start, batch in _batches(table, batch_size or self._batch_rows):
-                rows = self._rows(batch)
-                values, base_values = self._attribute(rows)
+                rows = prepare(batch)
+                values, base_values = self._find(rows, findings)
                 self._check(values, base_values, rows)
-                aggregate.add(self._reported_values(values), start)
+                aggregate.add(reported.values(values), start)
                 for block in self._interactions(rows) if keep_global else ():
-                    aggregate.add_interactions(self._reported_pairs(block))
+                    aggregate.add_interactions(reported.pairs(block))
                 if evaluation is not None:
                     evaluation.add(rows, start)
+                if made is not None:
+                    made.add(rows, start)
                 advance(batch.shape[0])
-        return self._explanation(table, aggregate, evaluation, base_values)
+        shown = table if made is None else made.table()
+        data = None if evaluation is None else evaluation.data(reported.rows(shown), reported.names)
+        explanation = self._explanation(table, reported, aggregate, data, base_values)
+        if findings is None:
+            return explanation
+        # Only now, so that work which is interrupted leaves what was there before.
+        self._found = findings
+        return with_notes(explanation, findings.notes())
 
     def _explanation(
-        self, table: Table, aggregate: Aggregate, evaluation: Evaluation | None, base_values: NDArray[Any]
+        self,
+        table: Table,
+        reported: Features,
+        aggregate: Aggregate,
+        data: EvaluationData | None,
+        base_values: NDArray[Any],
     ) -> Explanation:
         """Return the explanation of rows that all have been explained."""
-        data = None
-        if evaluation is not None:
-            reported = table if self._subset is None else table.columns(self._subset)
-            data = evaluation.data(reported, self.features)
         per_class, pairs = aggregate.per_class(), aggregate.interactions(self._model.n_outputs)
         return Explanation(
             info=make_info(
                 self._model,
                 table,
                 method=self.method,
-                n_features=len(self.features),
+                n_features=len(reported.names),
                 output_space=self._output_space,
-                feature_space=None if self._map is None else "raw",
+                feature_space=reported.space,
                 reason=self.how,
                 notes=self._notes,
                 packages=self.packages,
             ),
-            features=self.features,
+            features=reported.names,
             global_importances=None if per_class is None else Importances(per_class.mean(axis=0)),
             per_class_importances=Importances(per_class)
             if per_class is not None and self._model.task == "classification"
@@ -279,9 +398,21 @@ class Explainer(ABC):
 
     def _rows(self, table: Table) -> Any:
         """Return rows in the form that the model takes, transformed where there are transformations."""
-        if self._map is not None:
-            table = self._model_schema.align(self._map.transform(table))
-        return self._model.form(table)
+        return self._model.form(self._engineered(table))
+
+    def _engineered(self, table: Table) -> Table:
+        """Return rows of the model's columns, made by the transformations where there are any."""
+        return table if self._map is None else self._model_schema.align(self._map.transform(table))
+
+    def _features(self, engineered: bool) -> Features:
+        """Return what is reported."""
+        if not engineered:
+            return self._reported
+        if self.feature_maps and self._reported.subset is not None:
+            raise InvalidArgumentError(
+                "engineered=True does not go with explain_subset=, which chooses among the raw columns: leave it out"
+            )
+        return Features(self._model_schema.features, space="engineered")
 
     def _check(self, values: NDArray[Any], base_values: NDArray[Any], rows: Any) -> None:
         """Hold one batch to its shape, to finite numbers, and to the model's own output."""
@@ -306,88 +437,6 @@ class Explainer(ABC):
                 who=f"{type(self).__qualname__} on {self._model.short_name}",
                 space=self._output_space,
             )
-
-    def _reported(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        return names if self._subset is None else tuple(names[i] for i in self._subset)
-
-    def _reported_values(self, values: NDArray[Any]) -> NDArray[Any]:
-        if self._map is not None:
-            values = self._map.to_raw(values)
-        return values if self._subset is None else values[:, :, self._subset]
-
-    def _reported_pairs(self, values: NDArray[Any]) -> NDArray[Any]:
-        if self._map is not None:
-            values = self._map.to_raw(self._map.to_raw(values).swapaxes(2, 3))
-        return values if self._subset is None else values[:, :, self._subset[:, None], self._subset]
-
-
-def _raw_features(
-    transformations: Any,
-    allow_all: bool,
-    background: Table | None,
-    features: Sequence[str] | None,
-) -> tuple[FeatureMap | None, Schema | None, Table | None]:
-    """Return the feature map, the columns of raw rows, and the background as the model takes it."""
-    if transformations is None:
-        return None, None, background
-    if background is None:
-        raise InvalidArgumentError(
-            "transformations= needs initialization_examples: raw rows to see what comes from what"
-        )
-    schema = make_schema(
-        n_features=background.shape[1],
-        model_names=fitted_names(transformations),
-        table_names=background.names,
-        features=features,
-    )
-    background = schema.align(background)
-    feature_map = make_feature_map(transformations, background, allow_all=allow_all)
-    return feature_map, schema, feature_map.transform(background)
-
-
-def read_schema(model: Model, background: Table | None, features: Sequence[str] | None) -> Schema:
-    """Return the columns that rows must have, from what model, background and caller say.
-
-    Raises
-    ------
-    InvalidArgumentError
-        None of them says how many there are, or ``features`` does not fit.
-
-    """
-    n_features = column_count(model.estimator)
-    if n_features is None:
-        if background is None:
-            raise InvalidArgumentError(
-                f"{model.short_name} does not say how many columns it takes: pass initialization_examples"
-            )
-        n_features = background.shape[1]
-    return make_schema(
-        n_features=n_features,
-        model_names=model.names,
-        table_names=None if background is None else background.names,
-        features=features,
-    )
-
-
-def read_subset(explain_subset: Sequence[int] | None, n_features: int) -> NDArray[np.intp] | None:
-    """Return the positions of the columns to explain, None for all.
-
-    Raises
-    ------
-    InvalidArgumentError
-        They are no list of different positions in range.
-
-    """
-    if explain_subset is None:
-        return None
-    positions = np.asarray(explain_subset)
-    if positions.ndim != 1 or positions.dtype.kind not in "iu" or not positions.size:
-        raise InvalidArgumentError(f"explain_subset={explain_subset!r}: a list of column positions")
-    if positions.min() < 0 or positions.max() >= n_features or len(set(positions.tolist())) != len(positions):
-        raise InvalidArgumentError(
-            f"explain_subset={positions.tolist()}: different positions between 0 and {n_features - 1}"
-        )
-    return positions.astype(np.intp)
 
 
 def _batches(table: Table, size: int) -> Iterator[tuple[int, Table]]:

@@ -1,7 +1,8 @@
 """Tables of any types as matrices of numbers and back, for algorithms that mix rows column by column.
 
-A column of numbers stays what it is. Any other (text, categories, dates, truth values with gaps) is replaced by
-positions in the list of its values. What a model is called with is made back into the form and the types of the table.
+A column of numbers stays what it is, NaN standing for what is missing. Any other (text, categories, dates, truth values
+with gaps) is replaced by positions in the list of its values. What a model is called with is made back into the form
+and the types of the table.
 """
 
 from __future__ import annotations
@@ -36,21 +37,24 @@ class Codes:
         """Return the coding of all values that occur in tables with the same columns."""
         template = tables[0].data
         if tables[0].is_frame:
-            kinds = [dtype.kind if isinstance(dtype, np.dtype) else "O" for dtype in template.dtypes]
+            coded = [j for j, dtype in enumerate(template.dtypes) if not _holds_numbers(dtype)]
         else:
-            kinds = [template.dtype.kind] * template.shape[1]
-        coded = [j for j, kind in enumerate(kinds) if kind not in "biuf"]
+            coded = [] if template.dtype.kind in "biuf" else list(range(template.shape[1]))
         return cls(template, {j: _distinct(tables, j) for j in coded})
 
     def encode(self, table: Table) -> NDArray[np.float64]:
         """Return the table as numbers, (N, F)."""
         if not self.values:
-            return np.asarray(table.data, np.float64)
+            numbers = table.data.to_numpy(np.float64, na_value=np.nan) if table.is_frame else table.data
+            return np.asarray(numbers, np.float64)
         numbers = np.empty(table.shape)
         for j in range(table.shape[1]):
             column = _column(table, j)
             known = self.values.get(j)
-            numbers[:, j] = column if known is None else _positions(column, known)
+            if known is not None:
+                numbers[:, j] = _positions(column, known)
+            else:
+                numbers[:, j] = column.to_numpy(np.float64, na_value=np.nan) if table.is_frame else column
         return numbers
 
     def decode(self, numbers: NDArray[np.float64]) -> Any:
@@ -64,15 +68,31 @@ class Codes:
             return rows
         import pandas
 
-        columns = {
-            j: self.values[j].take(numbers[:, j].astype(np.intp))
-            if j in self.values
-            else numbers[:, j].astype(self.template.dtypes.iloc[j])
-            for j in range(numbers.shape[1])
-        }
+        columns = {}
+        for j, dtype in enumerate(self.template.dtypes):
+            known = self.values.get(j)
+            column = _as_numbers(numbers[:, j], dtype) if known is None else known.take(numbers[:, j].astype(np.intp))
+            # pandas would make text of objects.
+            columns[j] = pandas.Series(column, dtype=dtype)
         frame = pandas.DataFrame(columns)
         frame.columns = self.template.columns
         return frame
+
+
+def _holds_numbers(dtype: Any) -> bool:
+    """Whether a column of a DataFrame holds numbers, of numpy, or of pandas' types that know missing ones."""
+    if isinstance(dtype, np.dtype):
+        return dtype.kind in "biuf"
+    return getattr(dtype, "kind", "O") in "iuf" and hasattr(dtype, "numpy_dtype")
+
+
+def _as_numbers(numbers: NDArray[np.float64], dtype: Any) -> Any:
+    if isinstance(dtype, np.dtype):
+        return numbers.astype(dtype)
+    import pandas
+
+    # By way of a type that knows missing numbers: whole ones have no NaN.
+    return pandas.Series(numbers).astype("Float64").astype(dtype).array
 
 
 def _column(table: Table, j: int) -> Any:
@@ -103,5 +123,8 @@ def _positions(column: Any, known: Any) -> NDArray[np.float64]:
 
 def _key(value: Any) -> Any:
     """Return what tells values apart; all missing values are one."""
-    missing = value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
-    return "missing" if missing else (type(value).__name__, value)
+    if value is None or type(value).__name__ in ("NAType", "NaTType") or value != value:
+        return "missing"
+    # 1 and 1.0 are one value, as they are to pandas.
+    kind = "number" if isinstance(value, (bool, int, float, np.number, np.bool_)) else type(value).__name__
+    return kind, value

@@ -12,10 +12,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from explanation_client.explainers.deep.recognise import why_no_gradients
 from explanation_client.explainers.members import members_of
 from explanation_client.explainers.model import LOG_ODDS, LOG_VALUE, PROBABILITY, origin_of
 
-Kind = Literal["tree", "linear"]
+Kind = Literal["tree", "deep", "linear"]
 Condition = Callable[[Any], str | None]
 
 
@@ -25,7 +26,7 @@ class Entry:
 
     Parameters
     ----------
-    kind : "tree" or "linear"
+    kind : "tree", "deep" or "linear"
     package, name : str
         Of the listed class.
     space : str, optional
@@ -146,6 +147,14 @@ _LINEAR_REGRESSORS = (
     "SGDRegressor",
     "TheilSenRegressor",
 )
+# Bare networks, and estimators that hold one. A model of Keras may be a module of PyTorch too, further from its class.
+_NETWORKS = (
+    ("keras", "Model"),
+    ("keras", "SKLearnClassifier"),
+    ("keras", "SKLearnRegressor"),
+    ("torch", "Module"),
+    ("skorch", "NeuralNet"),
+)
 # Their prediction is the exponential of what is linear.
 _LOG_LINK = ("GammaRegressor", "PoissonRegressor")
 
@@ -157,6 +166,7 @@ TABLE: tuple[Entry, ...] = (
         for name in AVERAGES
     ),
     *(Entry("tree", package, name) for package, name in _OTHER_TREES),
+    *(Entry("deep", package, name, condition=why_no_gradients) for package, name in _NETWORKS),
     *(Entry("linear", "sklearn", name) for name in _LINEAR_CLASSIFIERS),
     *(Entry("linear", "sklearn", name, space=LOG_ODDS) for name in _LOGISTIC),
     *(Entry("linear", "sklearn", name, condition=_one_target) for name in _LINEAR_REGRESSORS),

@@ -1,4 +1,4 @@
-"""What computes tree contributions: the tree kernel of this library, else the model's own package.
+"""What computes tree contributions: the tree kernel of this library, else the model's own package, else shap.
 
 Every engine returns all outputs as (C, N, F), whatever shape its source has, and says in which space they are. Values
 are path-dependent: a feature that is missing takes the branches in the proportions of the training data. With a
@@ -16,8 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from explanation_client.errors import MissingDependencyError
-from explanation_client.explainers.additivity import CannotExplainError
+from explanation_client.errors import CannotExplainError, MissingDependencyError
 from explanation_client.explainers.boosters import (
     BoosterModel,
     LightGBMBooster,
@@ -39,6 +38,7 @@ from explanation_client.explainers.model import (
     Model,
     read_model,
 )
+from explanation_client.explainers.shap_trees import ShapEngine
 
 # Interaction values computed at a time: 8 MB.
 _PAIR_VALUES = 1 << 20
@@ -296,12 +296,14 @@ _OWN: dict[str, Callable[[Model, str], TreeEngine]] = {
 
 
 def tree_engine(model: Model, package: str, *, background: Any = None) -> TreeEngine:
-    """Return the engine for a model of a package: the tree kernel, or the model's own contributions where it has to be.
+    """Return the engine for a model of a package: the tree kernel where it reads the model.
+
+    Else it is the model's own contributions, or shap for models of scikit-learn, which have none.
 
     Raises
     ------
     CannotExplainError
-        Neither explains the model.
+        None of them explains the model.
 
     """
     entry = find_entry(model.origin)
@@ -313,14 +315,13 @@ def tree_engine(model: Model, package: str, *, background: Any = None) -> TreeEn
         try:
             return TablesEngine(model, background)
         except CannotExplainError as error:
-            if own is None or (package == "lightgbm" and _has_linear_leaves(model)):
-                # LightGBM itself gives no contributions of trees with linear leaves.
+            if package == "lightgbm" and _has_linear_leaves(model):
+                # Neither LightGBM itself nor shap gives contributions of trees with linear leaves.
                 raise
             reason = str(error)
     if background is not None:
         raise CannotExplainError(f"interventional values need the tree kernel: {reason}")
-    assert own is not None
-    return own(model, reason)
+    return ShapEngine(model, reason) if own is None else own(model, reason)
 
 
 def _average_engine(model: Model, entry: Entry, background: Any) -> TreeEngine:
@@ -356,8 +357,6 @@ def _has_linear_leaves(model: Model) -> bool:
 
 def _why_own(model: Model, package: str) -> str | None:
     """Return why a model is asked for its own contributions rather than read, or None."""
-    if package == "catboost":
-        return "the tree kernel does not read CatBoost"
     if package in _OWN and find_spec("numba") is None:
         return "the tree kernel needs numba, which is not installed"
     estimator = model.estimator

@@ -7,7 +7,7 @@ can crash the process in compiled code.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,6 +35,8 @@ class Table:
         The caller gave one row without a row axis.
     weights : ndarray of float64, shape (N,), optional
         Weights of background rows, adding up to 1. None: all weigh the same.
+    untyped : bool
+        The columns' types are lost: one type holds values of several columns, as in a Series that is one row.
 
     """
 
@@ -42,6 +44,7 @@ class Table:
     names: tuple[str, ...] | None = None
     single_row: bool = False
     weights: NDArray[np.float64] | None = None
+    untyped: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -73,10 +76,10 @@ class Table:
 
 
 def read_table(rows: Any, *, what: str = "evaluation examples") -> Table:
-    """Return rows as a table: numpy array, list of rows, DataFrame, Series, scipy sparse, Arrow, or shap's DenseData.
+    """Return rows as a table: array, list of rows, tensor, DataFrame, Series, scipy sparse, Arrow, shap's DenseData.
 
     One row without a row axis is accepted and remembered. Arrays of objects become float64 where every value is a
-    number.
+    number. pandas' sparse columns become dense ones.
 
     Raises
     ------
@@ -94,11 +97,18 @@ def read_table(rows: Any, *, what: str = "evaluation examples") -> Table:
 
 
 def _recognise(rows: Any, what: str) -> Table:
+    if isinstance(rows, Table):
+        return rows
+    if is_instance_of(rows, "torch", "Tensor"):
+        # On whatever device, and as part of whatever computation: its numbers are what counts.
+        rows = rows.detach().cpu().numpy()
+    elif is_instance_of(rows, "tensorflow", "Tensor"):
+        rows = rows.numpy()
     if is_instance_of(rows, "pandas", "DataFrame"):
-        return Table(rows, _frame_names(rows.columns))
+        return Table(_dense(rows), _frame_names(rows.columns))
     if is_instance_of(rows, "pandas", "Series"):
-        frame = rows.to_frame().T.infer_objects()
-        return Table(frame, _frame_names(frame.columns), single_row=True)
+        frame = _row_frame(rows)
+        return Table(frame, _frame_names(frame.columns), single_row=True, untyped=True)
     if is_instance_of(rows, "scipy.sparse", "spmatrix", "sparray") and rows.ndim == 2:
         from scipy.sparse import csr_matrix
 
@@ -118,7 +128,7 @@ def _recognise(rows: Any, what: str) -> Table:
             f"the {what} are {found}: pass a numpy array of shape (N, F) or (F,), a pandas DataFrame, a scipy sparse "
             "matrix or an Arrow table"
         )
-    return Table(_plain(np.atleast_2d(rows)), single_row=rows.ndim == 1)
+    return Table(_plain(np.atleast_2d(rows)), single_row=rows.ndim == 1, untyped=True)
 
 
 def _arrow_frame(rows: Any) -> Any:
@@ -135,11 +145,33 @@ def _arrow_frame(rows: Any) -> Any:
 def _plain(rows: NDArray[Any]) -> NDArray[Any]:
     """Return a plain array: no subclass such as a matrix, and floats where all objects are numbers."""
     rows = np.asarray(rows)
-    if rows.dtype.kind != "O":
-        return rows
-    if all(isinstance(value, (int, float, np.number, np.bool_)) for value in rows.flat):
-        return rows.astype(np.float64)
-    return rows
+    if rows.dtype == np.float16:
+        # scipy's matrices and most models know no numbers as short as these.
+        return rows.astype(np.float32)
+    return rows.astype(np.float64) if rows.dtype.kind == "O" and _are_numbers(rows.flat) else rows
+
+
+def _dense(frame: Any) -> Any:
+    """Return a DataFrame without pandas' own kind of sparse columns, which few models take."""
+    sparse = [j for j, dtype in enumerate(frame.dtypes) if is_instance_of(dtype, "pandas", "SparseDtype")]
+    if sparse:
+        frame = frame.copy(deep=False)
+    for j in sparse:
+        frame.isetitem(j, frame.iloc[:, j].sparse.to_dense())
+    return frame
+
+
+def _row_frame(row: Any) -> Any:
+    """Return a Series that is one row as a DataFrame, numbers in columns of numbers."""
+    frame = row.to_frame().T
+    for j, value in enumerate(row):
+        if _are_numbers([value]):
+            frame.isetitem(j, frame.iloc[:, j].infer_objects())
+    return frame
+
+
+def _are_numbers(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, (int, float, np.number, np.bool_)) for value in values)
 
 
 def _frame_names(columns: Any) -> tuple[str, ...] | None:
@@ -162,6 +194,8 @@ class Schema:
         Names that the explanation gives them.
     origin : str
         Where the columns are known from, for messages.
+    dtypes : tuple of dtype, optional
+        Of the columns, where the initialization examples are a DataFrame.
 
     """
 
@@ -169,12 +203,14 @@ class Schema:
     names: tuple[str, ...] | None
     features: tuple[str, ...]
     origin: str
+    dtypes: tuple[Any, ...] | None = None
 
     def align(self, table: Table) -> Table:
         """Return the table with its columns in the model's order.
 
         Columns that come with names are found by name. Columns without names, or whose names have nothing to do with
-        those that are expected, are taken by position.
+        those that are expected, are taken by position. Rows that came without types get those of the initialization
+        examples, as far as that changes no value.
 
         Raises
         ------
@@ -182,7 +218,14 @@ class Schema:
             There are too few or too many columns, or some are missing by name.
 
         """
+        ordered = self._ordered(table)
+        if not ordered.untyped or self.dtypes is None or all(_is_number(dtype) for dtype in self.dtypes):
+            return ordered
+        return _typed(ordered, self.dtypes)
+
+    def _ordered(self, table: Table) -> Table:
         expected = self.names or self.features
+        table = replace(table, names=_respelled(table.names, expected))
         if table.names is not None and set(table.names) & set(expected):
             self._check_names(table.names, expected)
             if table.names != expected:
@@ -196,7 +239,7 @@ class Schema:
                 f"the rows have {table.shape[1]} columns, {self.origin} {self.n_features}: pass the same ones, in "
                 "the same order"
             )
-        return table
+        return table if table.names is not None else replace(table, names=self.names)
 
     def _check_names(self, found: tuple[str, ...], expected: tuple[str, ...]) -> None:
         if len(set(found)) != len(found):
@@ -213,11 +256,25 @@ class Schema:
             )
 
 
+def _respelled(names: tuple[str, ...] | None, wanted: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return names as ``wanted`` spells them, where only spaces and underscores differ; else as they are.
+
+    LightGBM keeps the columns of a DataFrame under names with underscores for spaces.
+    """
+    if names is None or set(names) == set(wanted):
+        return names
+    spelled = {name.replace(" ", "_"): name for name in wanted}
+    keys = [name.replace(" ", "_") for name in names]
+    if len(set(keys)) != len(names) or len(spelled) != len(wanted) or set(keys) != set(spelled):
+        return names
+    return tuple(spelled[key] for key in keys)
+
+
 def make_schema(
     *,
     n_features: int,
     model_names: tuple[str, ...] | None,
-    table_names: tuple[str, ...] | None,
+    examples: Table | None,
     features: Sequence[str] | None,
 ) -> Schema:
     """Return the schema from what the model, the initialization examples and the caller say of the columns.
@@ -231,8 +288,12 @@ def make_schema(
         ``features`` has another length, or names that are empty or doubled.
 
     """
+    table_names = None if examples is None else examples.names
     origin = "the model has" if table_names is None else "the initialization examples have"
     names = model_names or table_names
+    if names is not None and table_names is not None:
+        # The spelling of the data is the one that users know.
+        names = _respelled(names, table_names)
     if features is None:
         chosen = names or tuple(f"feature_{i}" for i in range(n_features))
     else:
@@ -242,7 +303,42 @@ def make_schema(
     problems = list(name_problems(chosen))
     if problems:
         raise InvalidArgumentError("; ".join(problems))
-    return Schema(n_features, names, chosen, origin)
+    dtypes = None
+    if examples is not None and examples.is_frame and examples.shape[1] == n_features:
+        dtypes = tuple(Schema(n_features, names, chosen, origin).align(examples).data.dtypes)
+    return Schema(n_features, names, chosen, origin, dtypes)
+
+
+def _is_number(dtype: Any) -> bool:
+    return isinstance(dtype, np.dtype) and dtype.kind in "iuf"
+
+
+def _typed(table: Table, dtypes: tuple[Any, ...]) -> Table:
+    """Return rows without types as a DataFrame with those of the initialization examples."""
+    import pandas
+
+    names = None if table.names is None else list(table.names)
+    # As objects: pandas would make text of them, and of None what is missing in text.
+    given = table.data if table.is_frame else pandas.DataFrame(table.data, columns=names, dtype=object)
+    columns = {j: _as_type(given.iloc[:, j], dtype) for j, dtype in enumerate(dtypes)}
+    frame = pandas.DataFrame(columns, index=given.index).set_axis(given.columns, axis=1)
+    return replace(table, data=frame, untyped=False)
+
+
+def _as_type(column: Any, dtype: Any) -> Any:
+    """Return a column with another type, or as it is where that would change its values."""
+    import pandas
+
+    if is_instance_of(dtype, "pandas", "CategoricalDtype"):
+        # What to make of a category that is new is for the model to say, not for a conversion that makes it missing.
+        new = [value for value in column.dropna().unique() if value not in dtype.categories]
+        dtype = pandas.CategoricalDtype([*dtype.categories, *new], dtype.ordered) if new else dtype
+    try:
+        typed = column.astype(dtype)
+    except (TypeError, ValueError):
+        return column
+    same = (typed.astype(object) == column.astype(object)) | (typed.isna() & column.isna())
+    return typed if bool(same.all()) else column
 
 
 def _some(names: Sequence[str]) -> str:

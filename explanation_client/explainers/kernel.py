@@ -12,21 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explanation_client.errors import InvalidArgumentError
-from explanation_client.explainers.aggregate import Aggregate
-from explanation_client.explainers.background import summarise
-from explanation_client.explainers.base import Explainer
 from explanation_client.explainers.coalitions import Pairs, draw_pairs
 from explanation_client.explainers.codes import Codes
-from explanation_client.explainers.evaluation import Evaluation
 from explanation_client.explainers.inputs import Table
 from explanation_client.explainers.mirror import Floats, mirrored
+from explanation_client.explainers.mixture_explainer import MixtureExplainer
 from explanation_client.explainers.mixtures import Mixtures, Request
 from explanation_client.explainers.model import PROBABILITY
-from explanation_client.explainers.notes import with_notes
 from explanation_client.explainers.precision import Precision
 from explanation_client.explainers.regression_adjusted import ACCURACY, Estimate, estimate, plan
 from explanation_client.explainers.shap_package import load_shap
-from explanation_client.explanation import Explanation
 
 ESTIMATORS = ("regression-adjusted", "shap")
 # Mixtures that a batch of rows begins with: enough for large calls of the model, few enough for the bar to move.
@@ -34,7 +29,7 @@ _BATCH_MIXTURES = 32_768
 _BATCH_ROWS = 64
 
 
-class KernelExplainer(Explainer):
+class KernelExplainer(MixtureExplainer):
     """Shapley values of any model or prediction function, from its answers to mixtures of rows.
 
     The model is called with mixtures of the explained row and background rows, for many rows at a time. With up to
@@ -54,26 +49,13 @@ class KernelExplainer(Explainer):
         or missing values are sampled; of a CSR matrix the median row is kept.
     is_function : bool
         ``model`` is to be called, also where it has ``predict``.
-    explain_subset : sequence of int, optional
-        Positions of the columns to explain. Values are the same as without it; the other columns are not reported.
     nsamples : "auto" or int
         Coalitions of features for each row; the model answers each for every background row. ``"auto"``: as many as
         bring the standard error of a row's values under three hundredths of their length, at most 2048 and two for
         each feature; all where there are up to eleven features. ``estimator="shap"`` takes 2048 and two for each
         feature.
-    features : sequence of str, optional
-        Names of the F features. None: those of the initialization examples or the model.
-    classes : sequence of str, optional
-        Names of the classes, in the order of the model's outputs. None: the model's labels.
     nclusters : int
         Rows that a large background becomes.
-    show_progress : bool, optional
-        None: a bar appears on a terminal or in a notebook, when work takes longer than half a second.
-    transformations : object with ``transform``, or list of (columns, transformer), optional
-        Fitted, from raw rows to what the model takes. All rows are then raw, and raw features are explained.
-    allow_all_transformations : bool
-        Share the importance of an engineered column that comes from several raw ones equally among them.
-    model_task : "classification", "regression" or "unknown"
     estimator : "regression-adjusted" or "shap"
         ``"shap"``: the estimator of the package of that name, row by row, without standard errors.
     l1_reg : float, int or str
@@ -81,6 +63,8 @@ class KernelExplainer(Explainer):
         ``estimator="shap"``.
     seed : int
         The same seed gives the same values. numpy's global generator is left as it was found.
+    features, classes, explain_subset, transformations, allow_all_transformations, model_task, show_progress
+        As of every :class:`~explanation_client.explainers.Explainer`.
 
     Attributes
     ----------
@@ -124,8 +108,6 @@ class KernelExplainer(Explainer):
             raise InvalidArgumentError(f"l1_reg={l1_reg!r} selects features in shap's estimator: add estimator='shap'")
         if nsamples != "auto" and (not isinstance(nsamples, int) or isinstance(nsamples, bool) or nsamples < 2):
             raise InvalidArgumentError(f"nsamples={nsamples!r}: 'auto', or at least 2 mixtures for each row")
-        if isinstance(nclusters, bool) or nclusters < 1:
-            raise InvalidArgumentError(f"nclusters={nclusters!r}: at least 1")
         super().__init__(
             model,
             initialization_examples,
@@ -138,29 +120,21 @@ class KernelExplainer(Explainer):
             is_function=is_function,
             show_progress=show_progress,
         )
-        if self._background is None:
-            raise InvalidArgumentError("KernelExplainer needs initialization_examples: they replace missing features")
+        self._use_background(nclusters=nclusters, seed=seed)
         self._nsamples = nsamples
         self._estimator = estimator
         self._l1_reg = l1_reg
-        self._seed = seed
         self.packages = ("shap",) if estimator == "shap" else ("scipy",)
+        if estimator == "shap":
+            self._notes = (*self._notes, "estimator: shap")
         self._drawn: dict[tuple[int, int], Pairs] = {}
-        self._precision = Precision(None)
-        summary, note = summarise(self._background, n_clusters=nclusters, seed=seed)
-        self._summary = Table(self._model.form(summary), summary.names, weights=summary.weights)
-        self._notes = (note, *self._notes)
         self.how = "Kernel SHAP explains any model from its predictions"
-
-    @cached_property
-    def _output_space(self) -> str:
-        return self._model.default_space(self._summary.data[:1])
 
     @property
     def standard_errors(self) -> NDArray[np.float64] | None:
         """Standard errors (C, N, F) of the rows that were explained last, where their local values were kept."""
-        errors = self._precision.errors
-        return errors if errors is None or self._subset is None or self._map is not None else errors[..., self._subset]
+        errors, subset = None if self._found is None else self._found.errors, self._reported.subset
+        return errors if errors is None or subset is None or self._map is not None else errors[..., subset]
 
     @property
     def _batch_rows(self) -> int:
@@ -170,21 +144,17 @@ class KernelExplainer(Explainer):
         first = 2 * plan(self._model_schema.n_features, self._nsamples)[0] * self._summary.shape[0]
         return max(1, min(_BATCH_ROWS, _BATCH_MIXTURES // max(1, first)))
 
-    def _explain(self, table: Table, *, keep_global: bool, keep_local: bool, batch_size: int | None) -> Explanation:
-        self._precision = Precision(table.shape[0] if keep_local and self._estimator != "shap" else None)
-        return super()._explain(table, keep_global=keep_global, keep_local=keep_local, batch_size=batch_size)
-
-    def _explanation(
-        self, table: Table, aggregate: Aggregate, evaluation: Evaluation | None, base_values: NDArray[Any]
-    ) -> Explanation:
-        made = super()._explanation(table, aggregate, evaluation, base_values)
-        return with_notes(made, ("estimator: shap",) if self._estimator == "shap" else self._precision.notes())
+    def _findings(self, n_kept: int | None) -> Precision | None:
+        return None if self._estimator == "shap" else Precision(n_kept)
 
     def _attribute(self, rows: Any) -> tuple[Floats, Floats]:
-        values, base_values = self._by_shap(rows) if self._estimator == "shap" else self._adjusted(rows)
+        return self._find(rows, self._findings(None))
+
+    def _find(self, rows: Any, findings: Precision | None) -> tuple[Floats, Floats]:
+        values, base_values = self._by_shap(rows) if findings is None else self._adjusted(rows, findings)
         return mirrored(values[0], float(base_values[0])) if self._has_one_margin else (values, base_values)
 
-    def _adjusted(self, rows: Any) -> tuple[Floats, Floats]:
+    def _adjusted(self, rows: Any, precision: Precision) -> tuple[Floats, Floats]:
         """Return values and base values of the regression-adjusted estimator, before any mirroring."""
         mixtures = Mixtures(Table(rows), self._summary, self._mixture_answers)
         base_values = mixtures.background_weights @ self._mixture_answers(self._summary.data)
@@ -201,7 +171,7 @@ class KernelExplainer(Explainer):
         for game in games:
             values[:, game.row, game.players] = game.found.values.T
             errors[:, game.row, game.players] = game.found.errors.T
-        self._precision.add(
+        precision.add(
             np.concatenate([errors, errors]) if self._has_one_margin else errors,
             [game.found.relative_error for game in games],
             [game.n_samples for game in games],
@@ -247,8 +217,12 @@ class KernelExplainer(Explainer):
         shap = load_shap("KernelExplainer")
         if table.is_sparse or self._summary.is_sparse:
             from scipy.sparse import csr_matrix
+            from shap.utils._legacy import SparseData
 
-            return shap.KernelExplainer(self._answers_sparse, csr_matrix(self._summary.data)), csr_matrix(table.data)
+            summary = SparseData(csr_matrix(self._summary.data))
+            if self._summary.weights is not None:
+                summary.weights = self._summary.weights.copy()
+            return shap.KernelExplainer(self._answers_sparse, summary), csr_matrix(table.data)
         codes = Codes.of(self._summary, table)
 
         # A closure: shap copies bound methods with their model, and sets attributes on it.

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from explanation_client.errors import InvalidArgumentError
-from explanation_client.explainers.aggregate import Aggregate
-from explanation_client.explainers.background import summarise
-from explanation_client.explainers.base import Explainer
-from explanation_client.explainers.evaluation import Evaluation
 from explanation_client.explainers.inputs import Table
+from explanation_client.explainers.mixture_explainer import MixtureExplainer
 from explanation_client.explainers.mixtures import Masks, Mixtures, Request
-from explanation_client.explainers.notes import with_notes
-from explanation_client.explanation import Explanation
 
 Floats = NDArray[np.float64]
 
@@ -28,7 +23,35 @@ _RIDGE = 1e-3
 _BATCH_ROWS = 16
 
 
-class LIMEExplainer(Explainer):
+@dataclass(frozen=True, slots=True, eq=False)
+class Fits:
+    """Collects how much of the answers' variance the linear models explain.
+
+    Parameters
+    ----------
+    n_mixtures : int
+        For each row.
+    parts : list of ndarray of float64, shape (C, n)
+        Batch by batch.
+
+    """
+
+    n_mixtures: int
+    parts: list[Floats] = field(default_factory=list)
+
+    @property
+    def values(self) -> Floats:
+        """R² of each output and row, (C, N)."""
+        return np.concatenate(self.parts, axis=1)
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what the explanation records of it."""
+        values = self.values
+        spread = f"median {np.median(values):.2f}, least {values.min():.2f}"
+        return (f"local fits: {self.n_mixtures:,} mixtures for each row; R² {spread}",)
+
+
+class LIMEExplainer(MixtureExplainer):
     """Local linear models of any model or prediction function (Ribeiro, Singh and Guestrin 2016).
 
     For each row, columns are kept or replaced by those of a background row, at random, and the model answers. A linear
@@ -48,12 +71,8 @@ class LIMEExplainer(Explainer):
         or missing values are sampled; of a CSR matrix the median row is kept.
     is_function : bool
         ``model`` is to be called, also where it has ``predict``.
-    explain_subset : sequence of int, optional
-        Positions of the columns to explain. Values are the same as without it; the other columns are not reported.
     nclusters : int
         Rows that a large background becomes.
-    features : sequence of str, optional
-        Names of the F features. None: those of the initialization examples or the model.
     classes : sequence of str, optional
         Names of the classes, in the order of the model's outputs. None: the model's labels. Needed for a function of
         one column that is the probability of the second of two classes.
@@ -62,17 +81,12 @@ class LIMEExplainer(Explainer):
     categorical_features : sequence of int or str
         Columns that hold categories. Accepted for its place in old calls: a column is kept or replaced as a whole, so
         that numbers and categories are treated alike. Unknown columns are refused.
-    show_progress : bool, optional
-        None: a bar appears on a terminal or in a notebook, when work takes longer than half a second.
-    transformations : object with ``transform``, or list of (columns, transformer), optional
-        Fitted, from raw rows to what the model takes. All rows are then raw, and raw features are explained.
-    allow_all_transformations : bool
-        Share the importance of an engineered column that comes from several raw ones equally among them.
-    model_task : "classification", "regression" or "unknown"
     nsamples : int
         Mixtures for each row.
     seed : int
         The same seed gives the same values. numpy's global generator is not used.
+    features, explain_subset, transformations, allow_all_transformations, model_task, show_progress
+        As of every :class:`~explanation_client.explainers.Explainer`.
 
     Attributes
     ----------
@@ -114,8 +128,6 @@ class LIMEExplainer(Explainer):
             raise InvalidArgumentError(
                 "verbose=True: nothing is printed; the explanation's notes say what the fits tell"
             )
-        if isinstance(nclusters, bool) or nclusters < 1:
-            raise InvalidArgumentError(f"nclusters={nclusters!r}: at least 1")
         if isinstance(nsamples, bool) or not isinstance(nsamples, int) or nsamples < 10:
             raise InvalidArgumentError(f"nsamples={nsamples!r}: at least 10 mixtures for each row")
         super().__init__(
@@ -130,25 +142,15 @@ class LIMEExplainer(Explainer):
             is_function=is_function,
             show_progress=show_progress,
         )
-        if self._background is None:
-            raise InvalidArgumentError("LIMEExplainer needs initialization_examples: they replace the columns of a row")
+        self._use_background(nclusters=nclusters, seed=seed)
         self._check_categorical(categorical_features)
         self._nsamples = nsamples
-        self._seed = seed
-        summary, note = summarise(self._background, n_clusters=nclusters, seed=seed)
-        self._summary = Table(self._model.form(summary), summary.names, weights=summary.weights)
-        self._notes = (note, *self._notes)
-        self._fits: list[NDArray[np.float64]] = []
         self.how = "LIME explains any model from its predictions"
 
     @property
     def local_fit(self) -> NDArray[np.float64] | None:
         """Share of the variance that each linear model explains, (C, N), of the rows that were explained last."""
-        return np.concatenate(self._fits, axis=1) if self._fits else None
-
-    @cached_property
-    def _output_space(self) -> str:
-        return self._model.default_space(self._summary.data[:1])
+        return None if self._found is None else np.asarray(self._found.values)
 
     @property
     def _batch_rows(self) -> int:
@@ -163,22 +165,13 @@ class LIMEExplainer(Explainer):
                     f"categorical_features names {column!r}: a column's name, or its position under {n_features}"
                 )
 
-    def _explain(self, table: Table, *, keep_global: bool, keep_local: bool, batch_size: int | None) -> Explanation:
-        self._fits = []
-        return super()._explain(table, keep_global=keep_global, keep_local=keep_local, batch_size=batch_size)
-
-    def _explanation(
-        self, table: Table, aggregate: Aggregate, evaluation: Evaluation | None, base_values: NDArray[Any]
-    ) -> Explanation:
-        fit = self.local_fit
-        made = super()._explanation(table, aggregate, evaluation, base_values)
-        if fit is None:
-            return made
-        spread = f"median {np.median(fit):.2f}, least {fit.min():.2f}"
-        note = f"local fits: {self._nsamples:,} mixtures for each row; R² {spread}"
-        return with_notes(made, (note,))
+    def _findings(self, n_kept: int | None) -> Fits:
+        return Fits(self._nsamples)
 
     def _attribute(self, rows: Any) -> tuple[Floats, Floats]:
+        return self._find(rows, self._findings(None))
+
+    def _find(self, rows: Any, findings: Fits) -> tuple[Floats, Floats]:
         mixtures = Mixtures(Table(rows), self._summary, self._answers)
         n_rows, n_outputs = rows.shape[0], self._model.n_outputs
         values, fits = np.zeros((n_outputs, *rows.shape)), np.ones((n_outputs, n_rows))
@@ -189,7 +182,7 @@ class LIMEExplainer(Explainer):
             if len(players[row]):
                 coefficients, fits[:, row] = fit_linear(requests[row].masks, answers - base_values)
                 values[:, row, players[row]] = coefficients.T
-        self._fits.append(fits)
+        findings.parts.append(fits)
         return values, base_values
 
     def _request(self, mixtures: Mixtures, row: int, n_players: int) -> Request:

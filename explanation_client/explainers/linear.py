@@ -33,19 +33,8 @@ class LinearExplainer(Explainer):
         ``classes``, or several rows of coefficients, these are margins of a classifier.
     initialization_examples : table of shape (B, F)
         Background data. A CSR matrix is not made dense.
-    features : sequence of str, optional
-        Names of the F features. None: those of the initialization examples or the model.
-    classes : sequence of str, optional
-        Names of the classes, in the order of the model's outputs. None: the model's labels.
-    explain_subset : sequence of int, optional
-        Positions of the columns to explain. Values are the same as without it; the other columns are not reported.
-    transformations : object with ``transform``, or list of (columns, transformer), optional
-        Fitted, from raw rows to what the model takes. All rows are then raw, and raw features are explained.
-    allow_all_transformations : bool
-        Share the importance of an engineered column that comes from several raw ones equally among them.
-    model_task : "classification", "regression" or "unknown"
-    show_progress : bool, optional
-        None: a bar appears on a terminal or in a notebook, when work takes longer than half a second.
+    features, classes, explain_subset, transformations, allow_all_transformations, model_task, show_progress
+        As of every :class:`~explanation_client.explainers.Explainer`.
 
     Raises
     ------

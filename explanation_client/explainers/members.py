@@ -58,6 +58,11 @@ def members_of(model: Any) -> list[Member]:
 class Contributes(Protocol):
     """Computes the contributions of a member."""
 
+    @property
+    def description(self) -> str:
+        """What computes the values, in a few words."""
+        ...
+
     def contributions(self, rows: Any) -> tuple[Floats, Floats]:
         """Return values (C, N, F) and base values (C,)."""
         ...
@@ -87,7 +92,8 @@ class AverageEngine:
     @property
     def description(self) -> str:
         """What computes the values."""
-        return f"the average over {len(self.members)} members, each from the tree kernel of this library"
+        engines = dict.fromkeys(engine.description for _, _, engine in self.members)
+        return f"the average over {len(self.members)} members, each from {' or '.join(engines)}"
 
     def answers(self, rows: Any) -> NDArray[np.float64]:
         """Return the model's own probabilities or values, (N, C)."""

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explanation_client.errors import InvalidArgumentError, UnsupportedModelError
-from explanation_client.explainers.aggregate import Aggregate
 from explanation_client.explainers.augmentation import augmented
 from explanation_client.explainers.base import Explainer
 from explanation_client.explainers.encoding import Encoding, read_positions
@@ -59,29 +58,19 @@ class MimicExplainer(Explainer):
         Train on mixtures of the initialization examples as well, until there are 20,000 rows.
     max_num_of_augmentations : int
         At most so many mixtures for each initialization example.
-    explain_subset : sequence of int, optional
-        Positions of the columns to explain. Values are the same as without it; the other columns are not reported.
-    features : sequence of str, optional
-        Names of the F features. None: those of the initialization examples or the model.
-    classes : sequence of str, optional
-        Names of the classes, in the order of the model's outputs. None: the model's labels.
     transformations : object with ``transform``, or list of (columns, transformer), optional
         Fitted, from raw rows to what the model takes. The surrogate is trained on the latter; all rows are raw, and raw
         features are explained.
-    allow_all_transformations : bool
-        Share the importance of an engineered column that comes from several raw ones equally among them.
     shap_values_output : "default", "probability" or "teacher_probability"
         What importances add up to: the surrogate's log-odds, the surrogate's probabilities, or the model's own
         probabilities, where what the surrogate misses of a row is shared among its features in proportion to theirs.
     categorical_features : sequence of str or int, optional
         Columns whose numbers are categories, by name or position among the columns that the model takes. Columns of
         text and of categories are without being named.
-    model_task : "classification", "regression" or "unknown"
-        Needed only for models that do not tell.
     reset_index : "ignore"
         Rows keep their index, and the model gets it. Other values are refused.
-    show_progress : bool, optional
-        None: a bar appears on a terminal or in a notebook, when work takes longer than half a second.
+    features, classes, explain_subset, allow_all_transformations, model_task, show_progress
+        As of every :class:`~explanation_client.explainers.Explainer`.
 
     Attributes
     ----------
@@ -134,7 +123,7 @@ class MimicExplainer(Explainer):
             is_function=is_function,
             show_progress=show_progress,
         )
-        examples = self._examples()
+        examples = self._training_rows()
         self._teacher_space = self._model.default_space(examples.data[:1])
         self._shap_values_output = shap_values_output
         self._check_output()
@@ -161,6 +150,8 @@ class MimicExplainer(Explainer):
         evaluation_examples: Any = None,
         include_local: bool = True,
         batch_size: int | None = None,
+        *,
+        engineered: bool = False,
     ) -> Explanation:
         """Return the importances over all rows: the mean of the absolute local importances.
 
@@ -172,32 +163,28 @@ class MimicExplainer(Explainer):
             Keep the importances of each row, and the rows. Without, memory does not grow with the number of rows.
         batch_size : int, optional
             Rows explained at a time. None: what fits well.
+        engineered : bool
+            Explain the features that the transformations make, as in :meth:`explain_local`.
 
         Raises
         ------
         InvalidArgumentError
-            The columns are not those of the model, or ``batch_size`` is no positive number.
+            The columns are not those of the model, ``batch_size`` is no positive number, or ``engineered`` as in
+            :meth:`explain_local`.
 
         """
         if evaluation_examples is not None:
-            return super().explain_global(evaluation_examples, include_local=include_local, batch_size=batch_size)
-        if batch_size is not None and (isinstance(batch_size, bool) or batch_size < 1):
-            raise InvalidArgumentError(f"batch_size={batch_size!r}: at least 1")
-        return self._explain_examples(batch_size or self._batch_rows)
-
-    def _explain_examples(self, step: int) -> Explanation:
-        """Return the global importances over the initialization examples, which are in the model's form already."""
-        examples = self._examples()
-        n_rows = examples.shape[0]
-        aggregate = Aggregate(keep_global=True, n_rows=None)
-        with progress_bar(f"Explaining ({self.method})", total=n_rows, unit="row", show=self._show_progress) as advance:
-            for start in range(0, n_rows, step):
-                rows = examples.take(slice(start, start + step)).data
-                values, base_values = self._attribute(rows)
-                self._check(values, base_values, rows)
-                aggregate.add(self._reported_values(values), start)
-                advance(rows.shape[0])
-        return self._explanation(examples, aggregate, None, base_values)
+            return super().explain_global(
+                evaluation_examples, include_local=include_local, batch_size=batch_size, engineered=engineered
+            )
+        return self._explain(
+            self._training_rows(),
+            self._features(engineered),
+            keep_local=False,
+            batch_size=batch_size,
+            # The examples are in the model's form already.
+            prepare=lambda examples: examples.data,
+        )
 
     def get_surrogate_model_replication_measure(self, training_data: Any) -> float:
         """Return how faithful the surrogate is on some rows: accuracy of a classifier, r2 of a regression.
@@ -223,7 +210,7 @@ class MimicExplainer(Explainer):
 
     # --- Training ------------------------------------------------------------------------------------------------
 
-    def _examples(self) -> Table:
+    def _training_rows(self) -> Table:
         """Return the initialization examples in the form that the model takes."""
         if self._background is None:
             raise InvalidArgumentError("MimicExplainer needs initialization_examples: the surrogate is trained on them")

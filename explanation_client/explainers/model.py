@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from explanation_client.dataset import is_instance_of
 from explanation_client.errors import InvalidArgumentError, UnsupportedModelError
 from explanation_client.explainers.boosters import BoosterModel, adapt, lightgbm_divisor
+from explanation_client.explainers.deep.estimators import estimator_of, is_network, is_wrapped
 from explanation_client.explainers.inputs import Table
 from explanation_client.info import Task
 
@@ -38,7 +39,7 @@ def origin_of(model: Any) -> list[tuple[str, str]]:
 
 def type_name(model: Any, *, is_function: bool = False) -> str:
     """Return module and name of a model's class, or the name of a function."""
-    if is_function or not hasattr(model, "predict"):
+    if is_function or not (hasattr(model, "predict") or is_network(model)):
         return f"function {getattr(model, '__qualname__', type(model).__qualname__)}"
     return f"{type(model).__module__}.{type(model).__qualname__}"
 
@@ -102,7 +103,8 @@ class Model:
             return _frame_values(table.data)
         import pandas
 
-        return pandas.DataFrame(table.data, columns=list(self.names or table.names or ()))
+        names = self.names or table.names
+        return pandas.DataFrame(table.data, columns=None if names is None else list(names))
 
     def predict(self, rows: Any) -> NDArray[Any] | None:
         """Return the predictions (N,): the model's own labels, or values."""
@@ -227,12 +229,12 @@ def read_model(
     """
     if model_task not in _TASKS:
         raise InvalidArgumentError(f"model_task={model_task!r}: one of {', '.join(map(repr, _TASKS))}")
-    if is_function or (callable(model) and not hasattr(model, "predict")):
+    if is_function or (callable(model) and not hasattr(model, "predict") and not is_network(model)):
         return _read_function(model, background, classes, model_task)
     inner = getattr(model, "best_estimator_", model) if hasattr(model, "predict") else model
     origin = origin_of(inner)
     _check_fitted(inner, origin)
-    estimator = adapt(inner, origin)
+    estimator = _adapted(inner, origin, background, classes, model_task)
     if not hasattr(estimator, "predict"):
         raise UnsupportedModelError(
             f"{'.'.join(origin[0])} has no predict method: pass a trained model, or a prediction function to "
@@ -247,6 +249,21 @@ def read_model(
     names = column_names(estimator)
     by_name = names is not None or (column_count(estimator) is None and background is not None and background.is_frame)
     return Model(model, estimator, origin, task, outputs, False, by_name, names)
+
+
+def _adapted(
+    model: Any,
+    origin: list[tuple[str, str]],
+    background: Table | None,
+    classes: Sequence[str] | None,
+    model_task: str,
+) -> Any:
+    """Return a model with the interface of an estimator: boosters and networks as one, others as they are."""
+    if not (is_network(model) or is_wrapped(model)):
+        return adapt(model, origin)
+    if background is None:
+        raise InvalidArgumentError(f"{'.'.join(origin[0])} needs initialization_examples: rows to try it with")
+    return estimator_of(model, background.data, classes=classes, task=model_task)
 
 
 def _check_fitted(estimator: Any, origin: list[tuple[str, str]]) -> None:

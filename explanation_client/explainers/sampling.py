@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,8 @@ class SamplingPolicy:
 
     Up to 200 rows are never sampled. More than 10,000 are first reduced to 10,000 at random. Of those, clusters are
     found, and each gives rows in proportion to its size and at least one, so that rare kinds of rows are not left out:
-    five rows for each cluster in all, and 200 at least.
+    five rows for each cluster in all, and 200 at least. Where there are transformations, clusters are of transformed
+    rows.
 
     Parameters
     ----------
@@ -70,8 +72,14 @@ class SamplingPolicy:
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise InvalidArgumentError(f"{name}={value!r}: at least 1")
 
-    def sample(self, table: Table) -> tuple[Table, tuple[str, ...]]:
+    def sample(self, table: Table, engineer: Callable[[Table], Table] | None = None) -> tuple[Table, tuple[str, ...]]:
         """Return the rows to explain, in their order, and a note of what was done; no note where all are.
+
+        Parameters
+        ----------
+        table : Table
+        engineer : callable, optional
+            Makes of rows what is clustered. None: the rows themselves.
 
         Raises
         ------
@@ -87,17 +95,21 @@ class SamplingPolicy:
         if self.sampling_method == "random":
             picked, how = rng.choice(n_rows, wanted, replace=False), "at random"
         else:
-            picked, how = self._from_clusters(table, rng)
+            picked, how = self._from_clusters(table, engineer, rng)
         picked = np.sort(picked)
         return table.take(picked), (f"rows: {len(picked):,} of {n_rows:,} are explained, sampled {how}",)
 
-    def _from_clusters(self, table: Table, rng: np.random.Generator) -> tuple[NDArray[np.intp], str]:
+    def _from_clusters(
+        self, table: Table, engineer: Callable[[Table], Table] | None, rng: np.random.Generator
+    ) -> tuple[NDArray[np.intp], str]:
         considered = np.arange(table.shape[0])
         how = f"by {self.sampling_method}"
         if len(considered) > _CLUSTERED:
             considered = np.sort(rng.choice(len(considered), _CLUSTERED, replace=False))
             how = f"to {_CLUSTERED:,} at random, then by {self.sampling_method}"
-        points = _points(table.take(considered), self.max_dim_clustering, self.seed, self.sampling_method)
+        rows = table.take(considered)
+        rows = rows if engineer is None else engineer(rows)
+        points = _points(rows, self.max_dim_clustering, self.seed, self.sampling_method)
         labels = _hdbscan(points) if self.sampling_method == "hdbscan" else _kmeans(points, self.seed)
         clusters, sizes = np.unique(labels, return_counts=True)
         wanted = self.n_rows or max(_FEWEST, _ROWS_PER_CLUSTER * len(clusters))

@@ -6,18 +6,13 @@ import warnings
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from explanation_client.errors import InvalidArgumentError
-from explanation_client.explainers.additivity import CannotExplainError
+from explanation_client.errors import CannotExplainError, FeatureMapError, InvalidArgumentError
 from explanation_client.explainers.base import Explainer
+from explanation_client.explainers.deep.explainer import DeepExplainer
+from explanation_client.explainers.deep.recognise import is_network
 from explanation_client.explainers.dispatch import find_entry, why_general, why_not
-from explanation_client.explainers.feature_map import FeatureMap, FeatureMapError
-from explanation_client.explainers.inputs import Table, read_table
 from explanation_client.explainers.kernel import KernelExplainer
 from explanation_client.explainers.linear import LinearExplainer
 from explanation_client.explainers.model import origin_of, type_name
@@ -26,7 +21,15 @@ from explanation_client.explainers.sampling import SamplingPolicy
 from explanation_client.explainers.tree import TreeExplainer
 from explanation_client.explanation import Explanation
 
-_METHODS: dict[str, type[Explainer]] = {"tree": TreeExplainer, "linear": LinearExplainer, "kernel": KernelExplainer}
+if TYPE_CHECKING:
+    from explanation_client.scoring import ScoringExplainer
+
+_METHODS: dict[str, type[Explainer]] = {
+    "tree": TreeExplainer,
+    "deep": DeepExplainer,
+    "linear": LinearExplainer,
+    "kernel": KernelExplainer,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +51,14 @@ class Choice:
 
 
 class TabularExplainer:
-    """Explains a model with the fastest explainer that is exact for it, else with Kernel SHAP.
+    """Explains a model with the fastest explainer that knows it from inside, else with Kernel SHAP.
 
-    The choice is made from a table over the model's class: trees, then linear models, then what other installed
-    packages add, then Kernel SHAP. A pipeline whose last step is in the table is taken apart, as long as the steps
-    before it do not mix columns. A chosen explainer is held to the model's own output on some of the initialization
-    examples; where its values do not add up to it, the next one is used, with a warning. The reason is stored with
-    each explanation (``explanation.info.reason``).
+    The choice is made from a table over the model's class: trees, networks, linear models, then what other installed
+    packages add, then Kernel SHAP. Trees and linear models are explained exactly, networks approximately. A pipeline
+    whose last step is in the table is taken apart, as long as the steps before it do not mix columns. A chosen
+    explainer is held to the model's own output on some of the initialization examples; where its values do not add up
+    to it, the next one is used, with a warning. The reason is stored with each explanation
+    (``explanation.info.reason``).
 
     Parameters
     ----------
@@ -78,7 +82,7 @@ class TabularExplainer:
     use_gpu : bool
         Refused where it is set: nothing here computes on a GPU.
     method : str, optional
-        Choose by hand: ``"tree"``, ``"linear"``, ``"kernel"``, or the name of an installed explainer.
+        Choose by hand: ``"tree"``, ``"deep"``, ``"linear"``, ``"kernel"``, or the name of an installed explainer.
     show_progress : bool, optional
         None: a bar appears on a terminal or in a notebook, when work takes longer than half a second.
 
@@ -126,7 +130,7 @@ class TabularExplainer:
                 explain_subset=explain_subset,
                 features=features,
                 classes=classes,
-                transformations=transformations if steps is None else steps[:-1],
+                transformations=transformations if steps is None else _before_last(steps),
                 allow_all_transformations=allow_all_transformations,
                 model_task=model_task,
                 show_progress=show_progress,
@@ -158,8 +162,8 @@ class TabularExplainer:
         return self.explainer.method
 
     @property
-    def feature_maps(self) -> list[NDArray[np.float64]]:
-        """What :meth:`Explanation.get_raw_explanation` takes: shares of raw features in engineered ones, (R, E).
+    def feature_maps(self) -> list[Any]:
+        """What :meth:`Explanation.get_raw_explanation` takes; see :attr:`Explainer.feature_maps`.
 
         Raises
         ------
@@ -167,24 +171,11 @@ class TabularExplainer:
             There are no transformations.
 
         """
-        return [self._map.weights.copy()]
+        return self.explainer.feature_maps
 
     def explain_local(self, evaluation_examples: Any, *, engineered: bool = False) -> Explanation:
-        """Return the importances of each row; see :meth:`Explainer.explain_local`.
-
-        Parameters
-        ----------
-        evaluation_examples : table of shape (N, F), or one row of shape (F,)
-            Raw rows where there are transformations.
-        engineered : bool
-            Explain the features that the transformations make. ``get_raw_explanation(explainer.feature_maps)`` of the
-            result is the explanation of the raw ones, without explaining again.
-
-        """
-        if not engineered:
-            return self._with_reason(self.explainer.explain_local(evaluation_examples))
-        table = self._raw_table(evaluation_examples)
-        return self._marked(table, self._engineered.explain_local(self._map.transform(table).data))
+        """Return the importances of each row; see :meth:`Explainer.explain_local`."""
+        return self._with_reason(self.explainer.explain_local(evaluation_examples, engineered=engineered))
 
     def explain_global(
         self,
@@ -195,78 +186,28 @@ class TabularExplainer:
         *,
         engineered: bool = False,
     ) -> Explanation:
-        """Return the importances over all rows; see :meth:`Explainer.explain_global`.
-
-        Parameters
-        ----------
-        evaluation_examples, sampling_policy, include_local, batch_size
-            As of the chosen explainer; raw rows where there are transformations.
-        engineered : bool
-            Explain the features that the transformations make, as in :meth:`explain_local`. All rows are transformed
-            at once.
-
-        """
-        if not engineered:
-            return self._with_reason(
-                self.explainer.explain_global(
-                    evaluation_examples, sampling_policy, include_local=include_local, batch_size=batch_size
-                )
+        """Return the importances over all rows; see :meth:`Explainer.explain_global`."""
+        return self._with_reason(
+            self.explainer.explain_global(
+                evaluation_examples, sampling_policy, include_local, batch_size, engineered=engineered
             )
-        table = self._raw_table(evaluation_examples)
-        return self._marked(
-            table,
-            self._engineered.explain_global(
-                self._map.transform(table).data, sampling_policy, include_local=include_local, batch_size=batch_size
-            ),
         )
 
-    @property
-    def _map(self) -> FeatureMap:
-        found = self.explainer._map
-        if found is None:
-            raise InvalidArgumentError(
-                "there are no transformations, so that raw and engineered features are the same: pass "
-                "transformations=, or a pipeline whose last step is a tree or linear model"
-            )
-        return found
-
-    @cached_property
-    def _engineered(self) -> Explainer:
-        """The chosen explainer, of the model's own columns."""
-        return in_model_columns(self.explainer, self._map)
-
-    def _raw_table(self, rows: Any) -> Table:
-        return self.explainer._schema.align(read_table(rows))
-
-    def _marked(self, table: Table, explanation: Explanation) -> Explanation:
-        """Return the explanation as one of engineered features, of a single row where one was given."""
-        info = replace(explanation.info, feature_space="engineered", single_row=table.single_row)
-        return self._with_reason(replace(explanation, info=info))
+    def create_scoring_explainer(self, evaluation_examples: Any = None, *, keep_model: bool = True) -> ScoringExplainer:
+        """Return what explains rows at prediction time; see :meth:`Explainer.create_scoring_explainer`."""
+        explainer = copy(self.explainer)
+        explainer.how = self.reason
+        return explainer.create_scoring_explainer(evaluation_examples, keep_model=keep_model)
 
     def _with_reason(self, explanation: Explanation) -> Explanation:
         return replace(explanation, info=replace(explanation.info, reason=self.reason, model_type=self._model_type))
 
 
-def in_model_columns(explainer: Explainer, feature_map: FeatureMap) -> Explainer:
-    """Return the same explainer, that takes rows which are transformed already and reports the model's own columns.
-
-    Raises
-    ------
-    InvalidArgumentError
-        It reports a subset of the raw columns.
-
-    """
-    if explainer._subset is not None:
-        raise InvalidArgumentError(
-            "engineered=True does not go with explain_subset=, which chooses among the raw columns: leave it out"
-        )
-    schema = explainer._model_schema
-    # A model that was trained on names keeps them; otherwise the transformations say what their columns are called.
-    if schema.names is None and feature_map.engineered_names is not None:
-        schema = replace(schema, features=feature_map.engineered_names)
-    view = copy(explainer)
-    view._map, view._schema = None, schema
-    return view
+def _before_last(pipeline: Any) -> Any:
+    """Return what a pipeline does before its last step."""
+    first = pipeline.steps[0][1]
+    # A step by itself need not look fitted to scikit-learn, as those of other packages do not.
+    return first if len(pipeline.steps) == 2 and hasattr(first, "transform") else pipeline[:-1]
 
 
 def _chosen(method: str) -> list[Choice]:
@@ -285,7 +226,7 @@ def _fitting(model: Any, transformations: Any) -> list[Choice]:
     if isinstance(model, tuple):
         return [Choice(LinearExplainer, "coefficients and an intercept are a linear model")]
     inner = getattr(model, "best_estimator_", model)
-    if not hasattr(inner, "predict"):
+    if not (hasattr(inner, "predict") or is_network(inner)):
         problem = "the prediction function is in no table of tree or linear models"
         return [*_installed(model), Choice(KernelExplainer, problem)]
     origin = origin_of(inner)

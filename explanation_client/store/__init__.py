@@ -10,6 +10,9 @@ from __future__ import annotations
 ROOT = "explanations"
 """Folder of all explanations among the artifacts of a run."""
 
+PAGE = "dashboard.html"
+"""A page for people beside an explanation's files: made from them, and no part of what is committed."""
+
 
 def folder_of(explanation_id: str) -> str:
     """Return the folder in which an explanation lies, relative to the run's artifacts."""

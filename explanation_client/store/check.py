@@ -11,7 +11,7 @@ from explanation_client.artifacts import Artifacts, Stat
 from explanation_client.errors import ArtifactMissingError, CorruptFileError, StoredDataError
 from explanation_client.explanation import Explanation
 from explanation_client.format import is_manifest_name
-from explanation_client.store import folder_of
+from explanation_client.store import PAGE, folder_of
 from explanation_client.store.read import (
     Source,
     fetch_checked,
@@ -139,7 +139,7 @@ def _garbage_in(source: Source, explanation_id: str, older_than_hours: float, li
     found, problems = list_manifests(source, explanation_id, files)
     if (listed and not found) or not all(isinstance(problem, CorruptFileError) for problem in problems):
         return []
-    kept = {committed.name for committed in found}
+    kept = {committed.name for committed in found} | ({PAGE} if found else set())
     kept |= {entry.name for committed in found for entry in committed.manifest.files}
     stray = [stat for stat in files if stat.name not in kept]
     if not stray or min(map(_age_hours, stray)) < older_than_hours:

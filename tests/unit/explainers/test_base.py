@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import tracemalloc
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from tqdm import tqdm
 
 from explanation_client.errors import (
     InvalidArgumentError,
@@ -26,10 +28,20 @@ from explanation_client.errors import (
     PartMissingError,
     UnsupportedModelError,
 )
-from explanation_client.explainers import Explainer, KernelExplainer, LinearExplainer, TabularExplainer
+from explanation_client.explainers import (
+    Explainer,
+    KernelExplainer,
+    LIMEExplainer,
+    LinearExplainer,
+    MimicExplainer,
+    PFIExplainer,
+    TabularExplainer,
+)
+from explanation_client.surrogates import LinearExplainableModel
 from tests.unit.explainers.data import rows, target
 
 X = rows()
+Y = target(X, "regression")
 NAMES = ["a", "b", "c", "d"]
 FRAME = pd.DataFrame(X, columns=NAMES)
 REGRESSION = LinearRegression().fit(X, target(X, "regression"))
@@ -369,22 +381,80 @@ def test_one_explainer_explains_again_and_again() -> None:
     np.testing.assert_array_equal(second.eval_y_predicted, BINARY.predict(X[5:8]))
 
 
-def test_a_bar_shows_long_work_and_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    import time
+BARS: dict[str, tuple[Any, Any]] = {
+    "Explaining (shap_linear)": (LinearExplainer, lambda made: made(REGRESSION, X)),
+    "Explaining (shap_kernel)": (KernelExplainer, lambda made: made(REGRESSION, X[:3])),
+    "Explaining (lime)": (LIMEExplainer, lambda made: made(REGRESSION, X[:3])),
+    "Asking the model": (MimicExplainer, lambda made: made(REGRESSION, X, LinearExplainableModel)),
+    "Explaining (mimic.linear)": (MimicExplainer, lambda made: made(REGRESSION, X, LinearExplainableModel)),
+    "Explaining (pfi)": (PFIExplainer, lambda made: made(REGRESSION)),
+}
 
-    def slow(x: np.ndarray) -> np.ndarray:
-        time.sleep(0.05)
-        return x[:, 0]
 
+@pytest.mark.parametrize("text", BARS)
+def test_a_bar_shows_long_work_and_can_be_turned_off(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("explanation_client.progress._DELAY", 0.0)
+    explainer, make = BARS[text]
+    arguments = (X[:6], Y[:6]) if explainer is PFIExplainer else (X[:6],)
+
+    def said(**how: Any) -> str:
+        shown = io.StringIO()
+        monkeypatch.setattr(sys, "stderr", shown)
+        make(partial(explainer, **how)).explain_global(*arguments)
+        return shown.getvalue()
+
+    assert text in said(show_progress=True)
+    assert said(show_progress=False) == ""
+    # Where nobody looks, on no terminal.
+    assert said() == ""
+
+
+def test_short_work_shows_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = io.StringIO()
     monkeypatch.setattr(sys, "stderr", shown)
-    KernelExplainer(slow, X[:2], show_progress=True).explain_global(X[:6], batch_size=2)
-    assert "Explaining (shap_kernel)" in shown.getvalue()
-    quiet = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", quiet)
-    KernelExplainer(slow, X[:2], show_progress=False).explain_global(X[:6], batch_size=2)
-    KernelExplainer(slow, X[:2]).explain_global(X[:6], batch_size=2)
-    assert quiet.getvalue() == ""
+    LinearExplainer(REGRESSION, X, show_progress=True).explain_global(X[:6])
+    assert shown.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        partial(KernelExplainer, nclusters=3),
+        partial(KernelExplainer, estimator="shap", nclusters=3),
+        partial(LIMEExplainer, nclusters=3, nsamples=20),
+        partial(MimicExplainer, explainable_model=LinearExplainableModel),
+        partial(PFIExplainer),
+        partial(PFIExplainer, n_jobs=2),
+    ],
+    ids=["kernel", "kernel by shap", "lime", "mimic", "pfi", "pfi in threads"],
+)
+def test_work_that_is_interrupted_leaves_everything_as_it_was(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("explanation_client.progress._DELAY", 0.0)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    calls, is_pfi = [0, 10**6], make.func is PFIExplainer
+
+    def answers(rows: np.ndarray) -> np.ndarray:
+        calls[0] += 1
+        if calls[0] > calls[1]:
+            raise KeyboardInterrupt
+        return np.asarray(rows[:, 0] + 2 * rows[:, 1])
+
+    def explain(made: Any, rows: Any) -> Any:
+        return made.explain_global(rows, rows[:, 0]) if is_pfi else made.explain_global(rows, batch_size=9)
+
+    made = make(answers, show_progress=True) if is_pfi else make(answers, X, show_progress=True)
+    before = explain(made, X[:5])
+    found = {name: getattr(made, name, None) for name in ("standard_errors", "local_fit")}
+    state = np.random.get_state()[1].copy()
+    calls[1] = calls[0] + 3
+    with pytest.raises(KeyboardInterrupt):
+        explain(made, X[5:75])
+    assert not tqdm._instances
+    assert (np.random.get_state()[1] == state).all()
+    for name, value in found.items():
+        np.testing.assert_array_equal(getattr(made, name, None), value)
+    calls[1] = 10**6
+    assert explain(made, X[:5]) == before
 
 
 def test_the_package_costs_nothing_before_something_is_explained() -> None:

@@ -57,6 +57,24 @@ def test_values_are_those_of_scikit_learn() -> None:
     np.testing.assert_allclose(batched, ours, atol=1e-12)
 
 
+def test_threads_change_nothing_and_the_spread_is_that_of_the_shuffles() -> None:
+    alone, side_by_side = PFIExplainer(REGRESSION, n_repeats=20), PFIExplainer(REGRESSION, n_repeats=20, n_jobs=3)
+    assert alone.explain_global(X, Y) == side_by_side.explain_global(X, Y)
+    np.testing.assert_array_equal(alone.standard_errors, side_by_side.standard_errors)
+    subset = PFIExplainer(REGRESSION, n_repeats=20, explain_subset=[3, 1])
+    whole = alone.explain_global(X, Y).global_importance_values
+    np.testing.assert_array_equal(subset.explain_global(X, Y).global_importance_values, whole[[3, 1]])
+    # As the means of other shuffles differ.
+    means = [
+        PFIExplainer(REGRESSION, n_repeats=20, seed=i).explain_global(X, Y).global_importance_values for i in range(20)
+    ]
+    np.testing.assert_allclose(alone.standard_errors[[1, 3]], np.std(means, axis=0)[[1, 3]], rtol=0.6)
+    single = PFIExplainer(REGRESSION, n_repeats=1)
+    assert single.standard_errors is None
+    single.explain_global(X, Y)
+    assert np.isnan(single.standard_errors).all()
+
+
 def test_a_linear_model_loses_what_the_shuffled_column_carried() -> None:
     # Of independent shuffles the expected squared error is twice the variance of coefficient times column.
     values = PFIExplainer(REGRESSION, metric="mean_squared_error", n_repeats=80).explain_global(X, Y)

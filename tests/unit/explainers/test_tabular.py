@@ -146,15 +146,19 @@ def test_a_pipeline_is_explained_in_its_raw_columns_exactly() -> None:
         )
 
 
-def test_a_pipeline_of_sparse_rows_is_explained_by_its_predictions() -> None:
+def test_a_pipeline_of_sparse_rows_is_taken_apart_unless_it_mixes_columns() -> None:
     from scipy.sparse import csr_matrix
-    from sklearn.preprocessing import MaxAbsScaler
+    from sklearn.preprocessing import MaxAbsScaler, Normalizer
 
     sparse = csr_matrix(np.where(X > 0.5, X, 0.0))
-    model = make_pipeline(MaxAbsScaler(), LogisticRegression()).fit(sparse, Y)
-    explanation = TabularExplainer(model, sparse).explain_local(sparse[:2])
-    assert explanation.method == "shap_kernel"
-    assert "not sparse matrices" in explanation.info.reason
+    for transformer, method in ((MaxAbsScaler(), "shap_linear"), (Normalizer(), "shap_kernel")):
+        model = make_pipeline(transformer, LogisticRegression()).fit(sparse, Y)
+        explanation = TabularExplainer(model, sparse).explain_local(sparse[:2])
+        assert explanation.method == method
+        assert ("is not taken apart" in explanation.info.reason) == (method == "shap_kernel")
+        answers = model.decision_function(sparse[:2]) if method == "shap_linear" else model.predict_proba(sparse)[:2, 1]
+        sums = explanation.local_importance_values[1].sum(axis=1) + explanation.expected_values[1]
+        np.testing.assert_allclose(sums, answers)
 
 
 def test_a_search_is_explained_by_the_best_of_its_models() -> None:
@@ -214,7 +218,7 @@ def test_a_method_can_be_chosen_by_hand() -> None:
     explainer = TabularExplainer(model, X[:4], method="kernel")
     assert explainer.method == "shap_kernel"
     assert explainer.reason.startswith("method='kernel' was asked for")
-    with pytest.raises(InvalidArgumentError, match="'tree', 'linear', 'kernel'"):
+    with pytest.raises(InvalidArgumentError, match="'tree', 'deep', 'linear', 'kernel'"):
         TabularExplainer(model, X, method="magic")
     with pytest.raises(UnsupportedModelError, match="is no tree model"):
         TabularExplainer(LogisticRegression().fit(X, Y), X, method="tree")

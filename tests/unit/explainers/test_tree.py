@@ -379,15 +379,109 @@ def test_boosting_from_another_model_is_refused_with_the_reason() -> None:
         TreeExplainer(model)
 
 
+def with_codes_between_whole_numbers(effect: float) -> np.ndarray:
+    """Return rows whose first column, of categories, is no whole number; with no effect it is the same everywhere."""
+    return np.column_stack([0.5 + effect * (np.arange(80) % 2), X[:, 1:]])
+
+
 @pytest.mark.parametrize("task", ["regression", "binary", "multiclass"])
-def test_catboost_is_asked_for_its_own_values(task: str) -> None:
+def test_trees_of_scikit_learn_that_the_kernel_does_not_read_are_explained_by_shap_which_is_said(task: str) -> None:
+    kind = HistGradientBoostingRegressor if task == "regression" else HistGradientBoostingClassifier
+    x = with_codes_between_whole_numbers(0.0)
+    model = kind(**HIST, categorical_features=[0]).fit(x, target(X, task))
+    explanation = TreeExplainer(model).explain_local(x[:5])
+    assert explanation.method == "shap_tree"
+    assert explanation.info.reason.startswith("exact values from shap.TreeExplainer (")
+    assert "column 0 are not whole numbers" in explanation.info.reason
+    local = explanation.local_importances.values
+    sums = local.sum(axis=2).T + explanation.expected_values
+    np.testing.assert_allclose(sums, own_answers(model, x[:5]), atol=1e-10)
+    for output in range(1 if task == "binary" else len(local)):
+        values, _ = shapley(path_dependent(trees_of(model, output), x[0]), 4)
+        np.testing.assert_allclose(local[1 if task == "binary" else output, 0], values[0], atol=1e-6)
+
+
+def test_shap_too_is_held_to_the_models_own_output() -> None:
+    x = with_codes_between_whole_numbers(1.0)
+    model = HistGradientBoostingRegressor(**HIST, categorical_features=[0]).fit(x, 3 * x[:, 0] + x[:, 1])
+    with pytest.raises(AdditivityError, match=r"miss the model's own output.*values are from shap\.TreeExplainer"):
+        TreeExplainer(model).explain_local(x)
+    with pytest.warns(UserWarning, match="not whole numbers.*the next explainer is used instead"):
+        explainer = TabularExplainer(model, x[:5])
+    assert explainer.method == "shap_kernel"
+    assert "not whole numbers" in explainer.reason
+
+
+def test_what_only_shap_may_explain_says_so_without_it_and_with_a_background(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = with_codes_between_whole_numbers(0.0)
+    model = HistGradientBoostingRegressor(**HIST, categorical_features=[0]).fit(x, target(X, "regression"))
+    with pytest.raises(UnsupportedModelError, match="interventional values need the tree kernel"):
+        TreeExplainer(model, x, feature_perturbation="interventional")
+    monkeypatch.setitem(sys.modules, "shap", None)
+    with pytest.raises(UnsupportedModelError, match=r"shap, which may explain it, is not installed, and .* not whole"):
+        TreeExplainer(model)
+
+
+@pytest.mark.parametrize("task", ["regression", "binary", "multiclass"])
+def test_catboost_is_read_and_gives_what_it_says_itself(task: str) -> None:
     catboost = pytest.importorskip("catboost")
     kind = catboost.CatBoostRegressor if task == "regression" else catboost.CatBoostClassifier
     model = kind(iterations=4, verbose=False, allow_writing_files=False, thread_count=1).fit(X, target(X, task))
     explanation = TreeExplainer(model).explain_global(X)
+    assert explanation.info.reason == "exact values from the tree kernel of this library"
     raw = np.asarray(model.predict(X, prediction_type="RawFormulaVal"))
     answers = np.column_stack([-raw, raw]) if task == "binary" else raw.reshape(len(X), -1)
-    sums = explanation.local_importances.values.sum(axis=2).T + explanation.expected_values
-    np.testing.assert_allclose(sums, answers, atol=1e-6)
+    local = explanation.local_importances.values
+    np.testing.assert_allclose(local.sum(axis=2).T + explanation.expected_values, answers, atol=1e-12)
+    own = np.asarray(model.get_feature_importance(catboost.Pool(X), type="ShapValues"))
+    own = own[:, None] if own.ndim == 2 else own
+    np.testing.assert_allclose(local[1:] if task == "binary" else local, np.moveaxis(own, 1, 0)[:, :, :-1], atol=1e-9)
     with pytest.raises(InvalidArgumentError, match="2 columns"):
         TreeExplainer(model).explain_local(X[:, :2])
+    # Its own contributions know no background.
+    explainer = TreeExplainer(model, X[:9], feature_perturbation="interventional")
+    sums = explainer.explain_local(X[:3]).local_importances.values.sum(axis=2).T + explainer._engine.contributions(X)[1]
+    np.testing.assert_allclose(sums, answers[:3], atol=1e-12)
+
+
+def test_catboost_is_asked_for_its_own_values_where_it_counts_categories() -> None:
+    catboost = pytest.importorskip("catboost")
+    import pandas as pd
+
+    frame = pd.DataFrame({"number": X[:, 0], "colour": np.array(["red", "green", "blue"])[np.arange(80) % 3]})
+    options = {"iterations": 4, "verbose": False, "allow_writing_files": False, "thread_count": 1}
+    model = catboost.CatBoostRegressor(**options, cat_features=["colour"]).fit(frame, frame["colour"] == "red")
+    explanation = TreeExplainer(model).explain_global(frame)
+    assert "the model's own contributions" in explanation.info.reason
+    assert "statistics of categories" in explanation.info.reason
+    sums = explanation.local_importance_values.sum(axis=1) + explanation.expected_values[0]
+    np.testing.assert_allclose(sums, model.predict(frame), atol=1e-9)
+
+
+def test_importances_of_rows_are_kept_in_half_the_memory_where_asked() -> None:
+    x = np.tile(X, (8, 1))
+    model = lightgbm.LGBMClassifier(**LIGHT).fit(X, target(X, "binary"))
+    full = TreeExplainer(model).explain_global(x, batch_size=50)
+    for batch_size in (50, len(x)):
+        half = TreeExplainer(model, dtype="float32").explain_global(x, batch_size=batch_size)
+        assert half.local_importances.values.dtype == np.float32
+        assert half.local_importances.values.nbytes * 2 == full.local_importances.values.nbytes
+        np.testing.assert_array_equal(half.local_importances.values, full.local_importances.values.astype(np.float32))
+        # Rounded after they were added up.
+        np.testing.assert_allclose(half.global_importance_values, full.global_importance_values, rtol=1e-14)
+        sums = half.local_importances.values.sum(axis=2, dtype=np.float64).T + half.expected_values
+        np.testing.assert_allclose(sums, own_answers(model, x), atol=1e-6)
+        assert "dtype: importances of rows are rounded to float32" in half.info.notes
+    with pytest.raises(InvalidArgumentError, match="dtype='float16': one of 'float64', 'float32'"):
+        TreeExplainer(model, dtype="float16")
+
+
+def test_rounded_importances_of_raw_features_are_float32_too() -> None:
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(X)
+    model = RandomForestRegressor(**SMALL).fit(scaler.transform(X), target(X, "regression"))
+    explanation = TreeExplainer(model, X, transformations=scaler, dtype="float32").explain_local(X)
+    assert explanation.local_importances.values.dtype == np.float32
+    sums = explanation.local_importance_values.sum(axis=1, dtype=np.float64) + explanation.expected_values[0]
+    np.testing.assert_allclose(sums, model.predict(scaler.transform(X)), atol=1e-5)
