@@ -82,10 +82,7 @@ def of_server(browser: Browser, case: Case, folder: Path) -> None:
             tab.goto(server.url)
             view = View(tab).wait()
             for name in LIVE:
-                view.open(name).choose_row(5)
-                if name == "What if":
-                    view.panel.get_by_label("colour", exact=True).select_option(label="red")
-                tab.wait_for_timeout(1_500)
+                asked(view.open(name), tab)
                 shot(tab, folder / f"server-{width}-{scheme}-{plain(name)}.png")
 
 
@@ -98,8 +95,7 @@ def of_notebook(browser: Browser, case: Case, folder: Path) -> None:
             tab = lab.open(context.new_page(), notebook)
             view = lab.run(tab, 0)
             for name in ("Global importance", "Summary importance", *LIVE):
-                view.open(name)
-                tab.wait_for_timeout(1_500)
+                asked(view.open(name), tab)
                 shot(tab, folder / f"notebook-{WIDTHS[0]}-{scheme}-{plain(name)}.png")
             context.close()
 
@@ -121,6 +117,15 @@ def every_view(view: View, tab: Page, stem: Path) -> None:
             view.choose_row(5)
         tab.wait_for_timeout(500)
         shot(tab, stem.with_name(f"{stem.name}-{plain(name)}.png"))
+
+
+def asked(view: View, tab: Page) -> None:
+    """Choose a row where there is a choice, change it where that is what the view is for, and wait for the model."""
+    if view.panel.get_by_label("Row number").count():
+        view.choose_row(5)
+    if view.panel.get_by_label("age", exact=True).count():
+        view.panel.get_by_label("age", exact=True).fill("64")
+    tab.wait_for_timeout(1_500)
 
 
 def shot(tab: Page, path: Path) -> None:

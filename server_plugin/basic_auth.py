@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import click
 from mlflow import __version__
 from mlflow.server import app as mlflow_app
 
@@ -14,9 +15,10 @@ from server_plugin.versions import check_version
 check_version(__version__)
 
 # MLflow checks its settings and creates the administrator before it starts workers, and does so by the name
-# `basic-auth`. It imports this module at that moment, and only workers have the variable that names their server:
-# a missing secret is then one error, and not workers that are restarted for ever.
-if "_MLFLOW_SGI_NAME" not in os.environ:
+# `basic-auth`. Its command imports this module at that moment: a missing secret is then one error, and not workers that
+# are restarted for ever.
+_command = click.get_current_context(silent=True)
+if _command is not None and _command.info_name == "server":
     from mlflow.server import _bootstrap_basic_auth
 
     _bootstrap_basic_auth()

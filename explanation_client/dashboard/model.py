@@ -62,6 +62,8 @@ class LiveModel:
         some = read_table(rows.data).take(slice(0, min(rows.count, _BACKGROUND_ROWS)))
         self._model: Model = _read(model, some, explanation)
         self._schema: Schema = read_schema(self._model, some, None)
+        # What is wrong with the columns is said now, and not when somebody edits a row.
+        self._schema.align(some)
         self._outputs = _outputs(self._model, explanation)
 
     def predict(self, lines: Sequence[Line]) -> NDArray[np.float64]:

@@ -15,9 +15,7 @@ import numpy as np
 
 from explanation_client.errors import InvalidArgumentError, MissingDependencyError
 from explanation_client.info import versions
-from explanation_client.scoring.attributors import SumAttributor
 from explanation_client.scoring.base import ScoringExplainer
-from explanation_client.scoring.predictors import SumPredictor
 from explanation_client.scoring.response import explained
 
 if TYPE_CHECKING:
@@ -95,13 +93,11 @@ def requirements(scoring_explainer: ScoringExplainer) -> list[str]:
     The library of the model is there only where the model itself was kept: trees and coefficients have been taken out
     of theirs.
     """
-    parts = scoring_explainer._parts
-    stands_alone = isinstance(parts.attributor, SumAttributor) and isinstance(parts.predictor, SumPredictor | None)
-    made_with = () if stands_alone else tuple(package for package, _ in scoring_explainer.info.made_with)
     # MLflow's server hands rows on as tables of pandas; the others are those of the extra.
-    others = dict.fromkeys(("mlflow", "numpy", "pandas", "pyarrow", "numba", "scikit-learn", "skops", *made_with))
-    others.pop("explanation-client", None)
-    pinned = [f"{package}=={number}" for package, number in versions(*others)]
+    others = ("mlflow", "numpy", "pandas", "pyarrow", "numba", "scikit-learn", "skops", *scoring_explainer.packages)
+    # The same library under another name, without what graphics cards need.
+    others = tuple("xgboost-cpu" if name == "xgboost" and not versions(name) else name for name in others)
+    pinned = [f"{package}=={number}" for package, number in versions(*dict.fromkeys(others))]
     return [f"explanation-client[scoring]=={version('explanation-client')}", *pinned]
 
 

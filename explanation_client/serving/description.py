@@ -157,7 +157,7 @@ def _refusals() -> dict[str, Any]:
         "408": "The body did not arrive in time",
         "413": "Too many bytes or rows",
         "415": "The body is no JSON by its headers",
-        "422": "What the model says of these rows is not finite",
+        "422": "The model does not take these rows, or its answer to them is not finite",
         "500": "A fault of the service",
         "503": "The service has as many requests as it takes: come back after Retry-After seconds",
         "504": "The answer took too long",

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import orjson
 
+from explanation_client.display import shown
 from explanation_client.errors import InvalidArgumentError, InvalidExplanationError, PartMissingError
 from explanation_client.scoring import Score, ScoringExplainer
 from explanation_client.scoring.response import explained, predicted
@@ -105,6 +106,10 @@ class ExplainerScorer:
             raise RefusedError(400, "BAD_REQUEST", str(error)) from error
         except InvalidExplanationError as error:
             raise RefusedError(422, "NOT_FINITE", str(error)) from error
+        except (ValueError, TypeError) as error:
+            # Of the model itself, or of what transforms rows for it: a category that it does not know, for example.
+            reason = f"{type(error).__name__}: {shown(str(error), length=300)}"
+            raise RefusedError(422, "ROWS_NOT_TAKEN", f"the model does not take these rows: {reason}") from error
         return Answer(_encode(answer), n_rows, n_rows if question.explain else 0)
 
     def _explained(self, question: Question, until: float) -> dict[str, Any]:

@@ -78,10 +78,14 @@ def running_lab(folder: Path) -> Iterator[Lab]:
     }
     notebooks = folder / "notebooks"
     notebooks.mkdir()
+    # It would ask whether it may fetch news.
+    settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
     command = [
         *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
         *(f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}"),
-        *(f"--ServerApp.root_dir={notebooks}", "--LabApp.news_url=None", "--LabApp.extension_manager=readonly"),
+        *(f"--ServerApp.root_dir={notebooks}", "--LabApp.extension_manager=readonly"),
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
     environment = {**os.environ, **homes, "PYTHONPATH": str(ROOT), "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings")}

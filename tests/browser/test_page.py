@@ -18,7 +18,7 @@ from tests.browser.conftest import WIDE, Shown
 from tests.browser.view import View, overflow, violations
 from tests.strategies import explanation_of, random_explanation
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.browser]
 
 # What MLflow's artifact viewer does with an HTML file.
 FRAME = """<!doctype html><title>host</title><iframe style="width:100%%;height:880px" sandbox="allow-scripts"></iframe>

@@ -19,7 +19,7 @@ from tests.browser.view import PATIENCE, View
 from tests.strategies import random_explanation
 from tests.support.servers import Run
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.browser]
 
 
 class Moody:
@@ -70,6 +70,22 @@ def test_what_a_model_raises_is_shown_as_text(shown: Shown) -> None:
     # The browser notes that the server refused to answer.
     assert [problem for problem in shown.problems if "422" not in problem] == []
     shown.problems.clear()
+
+
+def test_rows_of_a_sample_are_asked_for_by_their_own_position(shown: Shown, case: Case) -> None:
+    dashboard = ExplanationDashboard(case.explanation, case.model, case.rows, mode="html", max_rows=30)
+    last = int(dashboard._opened.shown[0].rows)
+    assert last == 30
+    with dashboard.serve() as server:
+        shown.page.goto(server.url)
+        view = View(shown.page).wait().open("Rows")
+        view.panel.get_by_text("30 of 120").first.wait_for()
+        rows = [int(text) for text in view.panel.locator("tbody tr th, tbody tr td:first-child").all_inner_texts()]
+        row = max(rows)
+        assert row > 30
+        view.open("What if").choose_row(row)
+        wanted = case.model.predict_proba(case.rows.iloc[[row]])[0, 1]
+        assert view.pairs(f"Prediction for Row {row}")["good"][0] == pytest.approx(wanted, rel=1e-12)
 
 
 def test_two_explanations_are_compared(shown: Shown) -> None:

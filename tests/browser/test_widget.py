@@ -19,7 +19,7 @@ from tests.browser.conftest import WIDE, Shown
 from tests.browser.jupyter import Lab, running_lab
 from tests.browser.view import View
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.browser]
 
 DASHBOARD = """\
 from explanation_client.dashboard import ExplanationDashboard
@@ -37,6 +37,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 @pytest.fixture(scope="module")
 def notebook(lab: Lab) -> Path:
     return lab.write("dashboard.ipynb", DASHBOARD)
+
+
+@pytest.fixture(scope="module")
+def framed(lab: Lab) -> Path:
+    return lab.write("frame.ipynb", f"{DASHBOARD[:-1]}, mode='html')")
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +140,26 @@ def test_keys_in_the_dashboard_are_not_the_notebooks(page: Page, view: View) -> 
     assert view.tabs()
 
 
+def test_arrow_keys_move_between_the_views(page: Page, view: View) -> None:
+    view.open("Global importance")
+    view.place.get_by_role("tab", name="Global importance").focus()  # type: ignore[union-attr]
+    page.keyboard.press("ArrowDown")
+    focused = (
+        "(() => { let a = document.activeElement; while (a.shadowRoot) a = a.shadowRoot.activeElement; return a; })()"
+    )
+    assert page.evaluate(f"{focused}.textContent") == "Summary importance"
+
+
+def test_the_notebooks_styles_end_at_the_dashboard(page: Page, view: View) -> None:
+    page.add_style_tag(content="dt, dd, td, button { float: right !important; font-size: 40px !important }")
+    view.open("Local importance").choose_row(5).figure("Row 5: good")
+    styles = view.place.locator("dt, dd").evaluate_all(  # type: ignore[union-attr]
+        "cells => cells.map((cell) => [getComputedStyle(cell).float, getComputedStyle(cell).fontSize])"
+    )
+    assert styles
+    assert all(found[0] == "none" and found[1] != "40px" for found in styles)
+
+
 def test_it_turns_dark_with_the_notebook(page: Page, view: View) -> None:
     root = view.place.locator("[data-theme]")  # type: ignore[union-attr]
     assert root.get_attribute("data-theme") == "light"
@@ -154,6 +179,17 @@ def test_the_saved_notebook_stays_small(page: Page, view: View, notebook: Path) 
     saved = notebook.read_text(encoding="utf-8")
     assert json.loads(saved)["cells"][0]["outputs"]
     assert len(saved) < 10_000
+
+
+def test_in_a_frame_it_works_without_widgets(shown: Shown, lab: Lab, framed: Path, case: Case) -> None:
+    page = lab.open(shown.page, framed)
+    page.locator(".jp-CodeCell .cm-content").first.click()
+    page.keyboard.press("Shift+Enter")
+    view = View(page.frame_locator(".jp-OutputArea-output iframe")).wait()
+    assert view.bars("Mean absolute importance") == pytest.approx(case.explanation.get_feature_importance_dict())
+    with page.expect_download():
+        view.figure("Mean absolute importance").get_by_role("button", name="Save as CSV").click()
+    shown.problems.clear()
 
 
 # What anywidget gives a widget, where nobody answers.

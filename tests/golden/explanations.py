@@ -127,6 +127,34 @@ def interactions() -> Explanation:
     )
 
 
+def sampled() -> Explanation:
+    """Return two outputs that mirror each other, of more rows and features than the view of the golden files has."""
+    positive = numbers(1, 12, 8, dtype="f4", seed=14)
+    outputs = ("no", "yes")
+    return Explanation(
+        info=info(7, outputs, 8, 12),
+        features=tuple("abcdefgh"),
+        global_importances=Importances(np.abs(numbers(8, dtype="f4", seed=15))),
+        local_importances=Importances(np.concatenate([-positive, positive])),
+        base_values=np.array([-0.5, 0.5], "f4"),
+        data=EvaluationData(names=(), columns=None, predicted=np.array(outputs, object)[np.arange(12) // 3 % 2]),
+    )
+
+
+def rows_only() -> Explanation:
+    """Return global importances with explained rows, as where local ones were not kept."""
+    return Explanation(
+        info=info(8, ("price",), 2, 3),
+        features=("area", "rooms"),
+        global_importances=Importances(np.abs(numbers(2, dtype="f8", seed=16))),
+        data=EvaluationData(
+            names=("area", "rooms"),
+            columns=(np.array([50.5, np.nan, 120.25]), np.array([1, 2, 5], "i4")),
+            predicted=np.array([10.0, 20.0, 30.5]),
+        ),
+    )
+
+
 GOLDEN: dict[str, Callable[[], Explanation]] = {
     "regression": regression,
     "binary": binary,
@@ -134,4 +162,6 @@ GOLDEN: dict[str, Callable[[], Explanation]] = {
     "wide": wide,
     "with-data": with_data,
     "interactions": interactions,
+    "sampled": sampled,
+    "rows-only": rows_only,
 }

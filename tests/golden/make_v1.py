@@ -11,6 +11,7 @@ from pathlib import Path
 from unittest import mock
 
 from explanation_client.format.v1 import encode
+from explanation_client.format.v1.sample import ViewSize
 from tests.golden.bundle import store
 from tests.golden.explanations import GOLDEN
 
@@ -19,7 +20,8 @@ def main(target: Path, *names: str) -> None:
     for name in names or GOLDEN:
         make = GOLDEN[name]
         # Blocks that a thousand columns would need otherwise; a reader takes any.
-        with mock.patch.object(encode, "MAX_BLOCK", 16):
+        size = ViewSize(rows=5, columns=3) if name == "sampled" else ViewSize()
+        with mock.patch.object(encode, "MAX_BLOCK", 16), mock.patch.object(encode, "ViewSize", return_value=size):
             shard_bytes = 3 * 16 * 4 if name == "wide" else 1 << 20
             bundle = store(make(), nonce="golden", shard_bytes=shard_bytes, include_data=True, include_view=True)
         folder = target / name

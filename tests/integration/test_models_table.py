@@ -264,12 +264,65 @@ def boosters() -> Iterator[Case]:
     )  # fmt: skip
 
 
+def networks() -> Iterator[Case]:
+    import skorch
+    import torch
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from torch import nn
+
+    title = "Networks of PyTorch"
+    outputs = {"regression": 1, "binary": 2, "multiclass": 3}
+
+    def layers(task: str, *end: Any) -> Any:
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, outputs[task]), *end).double()
+
+    def module(*end: Any) -> Callable[[str], Any]:
+        def fit(task: str) -> Any:
+            model, target = layers(task, *end), torch.tensor(TARGETS[task])
+            loss = nn.MSELoss() if task == "regression" else nn.CrossEntropyLoss()
+            optimizer = torch.optim.Adam(model.parameters(), 0.02)
+            for _ in range(40):
+                optimizer.zero_grad()
+                loss(model(torch.tensor(X)), target[:, None] if task == "regression" else target).backward()
+                optimizer.step()
+            return model
+
+        return fit
+
+    def answered(model: Any, x: Any) -> Any:
+        steps = model if hasattr(model, "steps") else None
+        network = model if steps is None else model[-1]
+        network = getattr(network, "module_", network)
+        with torch.no_grad():
+            return network(torch.tensor(x if steps is None else model[:-1].transform(x))).numpy()
+
+    def wrapped(net: type) -> Callable[[str], Any]:
+        def fit(task: str) -> Any:
+            losses = {} if task == "regression" else {"criterion": nn.CrossEntropyLoss}
+            target = TARGETS[task] if task != "regression" else TARGETS[task][:, None]
+            return net(layers(task), max_epochs=10, lr=0.02, verbose=0, train_split=None, **losses).fit(X, target)
+
+        return fit
+
+    yield Case(title, "a module that returns values", NUMBERS, module(), answered)
+    yield Case(title, "a module that returns scores", CLASSES, module(), answered)
+    yield Case(title, "a module with a softmax at its end", CLASSES, module(nn.Softmax(dim=1)), answered)
+    yield Case(title, "skorch.NeuralNetRegressor", NUMBERS, wrapped(skorch.NeuralNetRegressor), answered)
+    yield Case(title, "skorch.NeuralNetClassifier", CLASSES, wrapped(skorch.NeuralNetClassifier), answered)
+    yield Case(
+        title, "Pipeline: scaler, skorch.NeuralNetClassifier", CLASSES,
+        lambda task: make_pipeline(StandardScaler().fit(X), wrapped(skorch.NeuralNetClassifier)(task)), answered,
+    )  # fmt: skip
+
+
 def own_answers(case: Case, model: Any, space: str) -> Any:
     """Return what the model itself says of the rows in a space, (N,) or (N, C)."""
     if isinstance(model, tuple):
         return ROWS @ model[0] + model[1]
     if not hasattr(model, "predict"):
-        return model(ROWS)
+        return model(ROWS) if case.raw is None else case.raw(model, ROWS)
     if space == "probability" and not hasattr(model, "predict_proba"):
         return np.asarray(model.predict(ROWS))[:, None] == model.classes_
     if space == "probability":
@@ -312,7 +365,7 @@ def table() -> dict[str, list[Row]]:
 
     sections: dict[str, list[Row]] = {}
     with threadpoolctl.threadpool_limits(1):
-        for family in (trees, averages, linear, others, wrappers, boosters):
+        for family in (trees, averages, linear, others, wrappers, boosters, networks):
             for case in family():
                 for task in case.tasks:
                     sections.setdefault(case.section, []).append(explain(case, task))
@@ -327,7 +380,7 @@ fails where this page no longer says what happens. [Choosing an explainer](choos
 For each class of models and task: the explainer that `TabularExplainer` chooses, what its values and base value add up
 to (`explanation.info.output_space`), and by how much they miss the model's own answer, as a share of the largest
 effect. Errors are those of 20 rows that are not in the background. Those of XGBoost are larger because its own answers
-are rounded to float32.
+are rounded to float32. Networks here compute in float64; more of them, and models of Keras, are in [deep.md](deep.md).
 
 Every model that is not here, your own class included, is explained by `KernelExplainer`, unless its class derives from
 one that is. It tells why in `explanation.info.reason`.

@@ -76,11 +76,11 @@ def _quiet() -> Iterator[None]:
         del os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"]
 
 
-def round_trip(made: ScoringExplainer, rows: Any, folder: Path, **options: Any) -> ScoringExplainer:
+def round_trip(made: ScoringExplainer, rows: Any, folder: Path, *, rounding: float = 0.0) -> ScoringExplainer:
     """Return what comes back from a folder, after holding it to what went in."""
     save(made, folder, exist_ok=True)
-    back = load(folder, trusted=True, compiled=None, **options)
-    np.testing.assert_array_equal(back.explain(rows), made.explain(rows))
+    back = load(folder, trusted=True, compiled=None)
+    np.testing.assert_allclose(back.explain(rows), made.explain(rows), rtol=0.0, atol=rounding)
     np.testing.assert_array_equal(back.expected_values, made.expected_values)
     if made.can_predict:
         assert np.asarray(back.predict(rows)).tolist() == np.asarray(made.predict(rows)).tolist()
@@ -210,7 +210,8 @@ def test_kernel_shap_of_every_package_comes_back(tmp_path: Path) -> None:
         explainer = KernelExplainer(fitted, X[:5], seed=4, show_progress=False)
         made = explainer.create_scoring_explainer(X)
         hold_to_explainer(made, explainer, X[:2])
-        back = round_trip(made, X[:2], tmp_path)
+        # In the place of LightGBM's estimator its booster comes back, whose answers lie otherwise in memory.
+        back = round_trip(made, X[:2], tmp_path, rounding=1e-15)
         assert np.asarray(back.predict(X)).tolist() == np.asarray(fitted.predict(X)).tolist()
 
 

@@ -23,10 +23,12 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import OneHotEncoder
+from sklearn.svm import SVC
+from xgboost import XGBClassifier
 
-from explanation_client.explainers import LinearExplainer, TabularExplainer
+from explanation_client.explainers import KernelExplainer, LinearExplainer, TabularExplainer
 from explanation_client.scoring import ScoringExplainer, load_scoring_explainer
-from explanation_client.scoring.pyfunc import log_pyfunc, save_pyfunc
+from explanation_client.scoring.pyfunc import log_pyfunc, requirements, save_pyfunc
 from tests.support.servers import TrackingServer
 from tests.support.services import ScoringService
 
@@ -119,6 +121,17 @@ def test_mlflow_packs_it_with_pinned_requirements(saved: Path, tmp_path: Path) -
         assert version(package.partition("[")[0]) == number
     # The forest has been taken out of its library: neither shap nor a library of models is shipped.
     assert not {"shap", "lightgbm", "xgboost"} & set(pinned)
+
+
+def test_requirements_name_the_library_of_a_model_that_was_kept() -> None:
+    rows = DATA.data.to_numpy()[:60]
+    model = SVC().fit(rows, DATA.target[:60])
+    explainer = KernelExplainer(model, rows[:5], nsamples=64).create_scoring_explainer(rows)
+    assert f"scikit-learn=={version('scikit-learn')}" in requirements(explainer)
+    booster = XGBClassifier(n_estimators=2).fit(rows, DATA.target[:60])
+    kernel = KernelExplainer(booster, rows[:5], nsamples=64).create_scoring_explainer(rows)
+    assert f"xgboost-cpu=={version('xgboost-cpu')}" in requirements(kernel)
+    assert not [line for line in requirements(explainer) if line.startswith("xgboost")]
 
 
 def test_nothing_in_it_is_a_pickle(saved: Path) -> None:

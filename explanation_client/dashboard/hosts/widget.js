@@ -111,7 +111,10 @@ const render = async ({ model, el }) => {
     const sheet = document.createElement("style");
     sheet.textContent = style;
     const root = document.createElement("div");
-    el.replaceChildren(sheet, root);
+    // Rules of the notebook's page, for lists and tables say, end at the shadow root.
+    const place = document.createElement("div");
+    place.attachShadow({ mode: "open" }).append(sheet, root);
+    el.replaceChildren(place);
     let host = hostOf(config, kernel, sources, live);
     let state;
     const show = () => {

@@ -64,6 +64,8 @@ class DeepExplainer(MixtureExplainer):
         What values of a classifier add up to. ``"default"``: what the network returns. ``"margin"``: what goes into
         its last softmax or sigmoid. ``"probability"``: of a network that returns scores, what a softmax makes of
         several, or a sigmoid of one.
+    check_additivity : True
+        Sums are always held to the network.
     broken_paths : bool, optional
         Whether a random half of the features comes in before the other, and the other way round: mostly half as far
         from Shapley values, for four times the work. None: up to 32 features. Not with DeepLIFT's rules.
@@ -97,6 +99,7 @@ class DeepExplainer(MixtureExplainer):
         is_classifier: bool | None = None,
         method: str = "gradients",
         shap_values_output: str = "default",
+        check_additivity: bool = True,
         broken_paths: bool | None = None,
         seed: int = 0,
         show_progress: bool | None = None,
@@ -107,6 +110,11 @@ class DeepExplainer(MixtureExplainer):
         ):
             if value not in known:
                 raise InvalidArgumentError(f"{name}={value!r}: one of {', '.join(map(repr, known))}")
+        if check_additivity is not True:
+            raise InvalidArgumentError(
+                f"check_additivity={check_additivity!r}: sums are always held to the network, since values that miss "
+                "it explain another; leave it out"
+            )
         _check_is_network(model)
         super().__init__(
             model,

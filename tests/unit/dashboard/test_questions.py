@@ -170,6 +170,12 @@ def test_a_model_with_other_outputs_is_refused() -> None:
         answerer(model, rows, explanation_of(np.zeros((2, 30, 2))))
 
 
+def test_rows_with_other_columns_are_refused_at_once(mixed: Case) -> None:
+    wrong = mixed.rows.rename(columns={"age": "years"})
+    with pytest.raises(InvalidArgumentError, match="lack 'age' and have 'years' in addition"):
+        answerer(mixed.model, wrong, mixed.explanation)
+
+
 def test_one_output_of_a_classifier_is_asked_for_by_name(mixed: Case) -> None:
     one = mixed.explanation.output("yes")
     (found,) = answerer(mixed.model, mixed.rows, one).answer([[{"row": 0, "explain": True}]])

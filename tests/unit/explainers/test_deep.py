@@ -356,6 +356,7 @@ def test_a_network_that_is_not_explained_says_why(model: Any, message: str) -> N
         ({"shap_values_output": "probability"}, "is a regression"),
         ({"is_classifier": True, "model_task": "regression"}, "contradicts"),
         ({"nclusters": 0}, "nclusters=0"),
+        ({"check_additivity": False}, "always held to the network"),
         ({"classes": ["a", "b", "c"]}, "names 3 classes, the model has 2"),
     ],
 )

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from scipy.sparse import coo_array, csr_matrix
+from scipy.sparse import csr_array, csr_matrix
 from shap.utils._legacy import DenseData
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -58,7 +58,7 @@ KINDS = {
     "Arrow": pa.table(dict(zip("abcd", X.T, strict=True))),
     "CSR": csr_matrix(X),
     "CSR of whole numbers": csr_matrix(X.astype(int)),
-    "sparse array": coo_array(X),
+    "sparse array": csr_array(X),
     "DenseData": DenseData(X, list("abcd")),
 }
 

@@ -89,7 +89,7 @@ def test_a_csr_matrix_gives_the_values_of_its_dense_form() -> None:
 def test_a_wide_csr_matrix_is_not_made_dense() -> None:
     from scipy.sparse import random
 
-    wide = random(1000, 10_000, density=0.001, format="csr", rng=np.random.default_rng(0))
+    wide = random(1000, 10_000, density=0.001, format="csr", random_state=0)
     y = np.arange(1000) % 2
     explainer = LinearExplainer(SGDClassifier(random_state=0).fit(wide, y), wide)
     # Dense, the background alone would take 80 MB.

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from explanation_client.errors import InvalidArgumentError
 from explanation_client.scoring import Score, ScoringExplainer
@@ -18,6 +20,7 @@ from explanation_client.scoring.response import explained
 from explanation_client.serving import scorer as scorers
 from explanation_client.serving.options import Limits
 from explanation_client.serving.problems import RefusedError
+from explanation_client.serving.question import read_question
 from explanation_client.serving.scorer import MODEL_DIR, ExplainerScorer, ScriptScorer
 
 LATER = math.inf
@@ -134,3 +137,56 @@ def test_what_is_no_script_is_refused(tmp_path: Path) -> None:
         script(tmp_path, "def init(): pass\n")
     with pytest.raises(InvalidArgumentError, match="there is no script"):
         ScriptScorer(tmp_path / "none.py", tmp_path)
+
+
+def test_rows_that_the_model_does_not_take_are_the_clients_affair(of_text: ScoringExplainer) -> None:
+    with pytest.raises(RefusedError) as refused:
+        ExplainerScorer(of_text, Limits()).answer(b'{"data": [[1, "Atlantis\\u202e"]]}', LATER)
+    assert (refused.value.status, refused.value.code) == (422, "ROWS_NOT_TAKEN")
+    assert "Atlantis\\u202e" in refused.value.message
+
+
+_KEYS = (
+    "data",
+    "dataframe_split",
+    "instances",
+    "inputs",
+    "columns",
+    "index",
+    "params",
+    "top_k",
+    "explain",
+    "age",
+    "bmi",
+)
+_VALUES = (
+    st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.integers() | st.text(max_size=3)
+)
+_JSON = st.recursive(
+    _VALUES, lambda part: st.lists(part, max_size=4) | st.dictionaries(st.sampled_from(_KEYS), part, max_size=3)
+)
+_ROW = st.lists(_VALUES, min_size=2, max_size=3) | st.dictionaries(
+    st.sampled_from(("age", "bmi", "income", "city")), _VALUES
+)
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered", "ignore:invalid value encountered")
+@given(st.dictionaries(st.sampled_from(_KEYS), _JSON, max_size=3) | st.fixed_dictionaries({"data": st.lists(_ROW)}))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_asked_is_answered_or_refused(
+    classifier: ScoringExplainer, of_text: ScoringExplainer, body: dict[str, Any]
+) -> None:
+    for explainer in (classifier, of_text):
+        try:
+            answer = ExplainerScorer(explainer, Limits()).answer(json.dumps(body).encode(), LATER)
+        except RefusedError as refused:
+            assert refused.status in (400, 413, 422)
+        else:
+            json.loads(answer.body, parse_constant=pytest.fail)
+
+
+@given(st.binary(max_size=30))
+@settings(max_examples=30)
+def test_bytes_that_are_no_json_are_refused(body: bytes) -> None:
+    with pytest.raises(RefusedError):
+        read_question(body, ("age",), max_rows=1)

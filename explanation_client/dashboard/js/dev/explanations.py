@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,10 +10,15 @@ import lightgbm
 import numpy as np
 import pandas as pd
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
 
 from explanation_client.dataset import EvaluationData
+from explanation_client.documents import Sentences
 from explanation_client.explainers import TreeExplainer
+from explanation_client.explainers.text import TextExplainer
 from explanation_client.explanation import Explanation
 from explanation_client.importances import Importances
 from explanation_client.info import ExplanationInfo, new_id, now
@@ -172,6 +178,44 @@ def large(rows: int = 100_000, features: int = 20) -> Explanation:
     )  # fmt: skip
 
 
+def reviews() -> Explanation:
+    """Return documents, two of them with words of every kind, with attention and weights of sentences."""
+    said = [
+        ("The food was great and the staff friendly. I would come again, and again.", "good"),
+        ("Terrible service. The soup was cold, the bread was stale, and nobody cared.", "bad"),
+        ("Great view, great wine, but a terrible noise from the street below.", "good"),
+        ("Cold, noisy and far too expensive; we will not come again.", "bad"),
+        ("Friendly people, lovely bread, fair prices.", "good"),
+        ("Nobody smiled. The wine was warm and the fish was not.", "bad"),
+    ]
+    texts, labels = [text for text, _ in said] * 5, np.array([label for _, label in said] * 5, object)
+    model = make_pipeline(CountVectorizer(), LogisticRegression()).fit(texts, labels)
+    harm = "<img src=x onerror=globalThis.harmed=1>"
+    hostile = harm + " great \u202eterrible\u202c\n\tthe \U0001f35c soup\x00 was cold</script>"
+    long = " ".join([f"{text} {text[::-1]}" for text in texts] * 8)
+    shown_texts = [said[2][0], said[1][0], hostile, "שירות great ואוכל cold", "a I ?", long]
+    made = TextExplainer(model).explain_global(shown_texts)
+    assert made.documents is not None
+    documents = made.documents.load()
+    spans = [[(at.start(), at.end()) for at in re.finditer(r"[^.,;]+[.,;]?", text)] for text in shown_texts[:2]]
+    sentences = Sentences(
+        offsets=np.cumsum([0, *map(len, spans), 0, 0, 0, 0]),
+        starts=np.array([start for found in spans for start, _ in found], "i4"),
+        ends=np.array([end for found in spans for _, end in found], "i4"),
+        weights=np.random.default_rng(3).dirichlet(np.ones(sum(map(len, spans)))).astype(documents.values.dtype),
+    )
+    weights = np.random.default_rng(4).random(documents.n_tokens).astype(documents.values.dtype)
+    names = np.array(["view", "soup", "hostile", "two directions", "no words", "long"], object)
+    return replace(
+        made,
+        documents=replace(documents, sentences=sentences, weights=weights),
+        data=EvaluationData(
+            names=(), columns=None, row_names=names, predicted=model.predict(shown_texts),
+            predicted_proba=model.predict_proba(shown_texts),
+        ),
+    )  # fmt: skip
+
+
 def labelled(explanation: Explanation, predicted, true, proba, *, comment: str | None = None) -> Explanation:  # type: ignore[no-untyped-def]
     """Return the explanation with labels."""
     assert explanation.data is not None
@@ -191,5 +235,6 @@ EXPLANATIONS: dict[str, Callable[[], Explanation]] = {
     "only-global": only_global,
     "hostile": hostile,
     "large": large,
+    "reviews": reviews,
     "wide": lambda: large(5_000, 200),
 }

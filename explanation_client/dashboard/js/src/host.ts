@@ -70,5 +70,5 @@ export interface Options {
   readonly onState?: (state: string) => void;
 }
 
-/** Show the dashboard inside `element`; returns a function that takes it away again. */
+/** Show the dashboard inside `element`, which may lie in a shadow root; returns a function that takes it away again. */
 export type Mount = (element: HTMLElement, host: Host, options?: Options) => () => void;

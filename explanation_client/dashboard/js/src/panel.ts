@@ -26,6 +26,8 @@ export interface PanelDeclaration<N extends Need, W extends PartName> {
   readonly wants?: readonly W[] | ((state: State, explanation: Explanation) => readonly W[]);
   /** Whether the panel itself says which row is selected. */
   readonly showsRow?: boolean;
+  /** Whether an explanation has anything to do with it; where not, the panel is not offered at all. */
+  readonly applies?: (explanation: Explanation) => boolean;
   /** Why the panel can't be shown, beyond what it needs. */
   readonly missing?: (app: App, state: State) => Key | null;
   readonly component: ComponentType<Given<N, W>>;
@@ -69,6 +71,8 @@ function lacks(need: Need, app: App, state: State): Key | null {
       return explanation.has("labels", state.allRows) ? null : "need.labels";
     case "interactions":
       return explanation.has("interactions") ? null : "need.interactions";
+    case "documents":
+      return explanation.has("documents") ? null : "need.documents";
     case "perClass":
       return explanation.has("perClass") ? null : "need.global";
   }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sha256, sha256Plain } from "../src/lib/sha256";
-import { Explanation } from "../src/model/explanation";
+import { Explanation, OTHERS, PREDICTED } from "../src/model/explanation";
 import { parseManifest, StoredDataError } from "../src/model/manifest";
 import { golden, numbers } from "./golden";
 
@@ -150,4 +150,82 @@ test("the digest that is written out equals the browser's", async () => {
     const bytes = Uint8Array.from({ length: size }, (_, i) => (i * 7919) >> 3);
     assert.equal(sha256Plain(bytes), await sha256(bytes));
   }
+});
+
+/** The stored output of the golden explanation "sampled", (12 rows, 8 features): the other one is its negation. */
+function sampledImportances(): number[][] {
+  const whole = Float32Array.from(numbers(12 * 8, 14));
+  return Array.from({ length: 12 }, (_, row) => [...whole.subarray(row * 8, row * 8 + 8)]);
+}
+
+test("a view that leaves out rows, features and the mirrored output gives both outputs, and the rest of each row", async () => {
+  const explanation = await Explanation.open(golden("sampled"));
+  assert.ok(explanation.isStratified);
+  const rows = await explanation.rows();
+  const chosen = Array.from({ length: rows.count }, (_, place) => rows.position(place));
+  assert.ok(rows.isSample && rows.count === 5 && rows.total === 12);
+  const local = await explanation.load("local");
+  assert.deepEqual([...local.features], [...explanation.order].slice(0, 3));
+  const whole = sampledImportances();
+  chosen.forEach((row, place) => {
+    for (const [output, sign] of [
+      [1, 1],
+      [0, -1],
+    ]) {
+      for (const feature of local.features)
+        assert.ok(Object.is(local.values(output, feature)[place], sign * whole[row][feature]));
+      const found = local.row(output, place);
+      assert.equal(found.restCount, 5);
+      const rest = whole[row].reduce((sum, value, i) => (local.features.includes(i) ? sum : sum + value), 0);
+      assert.ok(Math.abs(found.rest! - sign * rest) < 1e-6);
+    }
+  });
+  assert.ok(!local.has(explanation.order[3]));
+});
+
+test("aggregates have lines for the predicted output, and for the features that the view leaves out", async () => {
+  const explanation = await Explanation.open(golden("sampled"));
+  const aggregates = await explanation.load("aggregates");
+  const shown = [...explanation.order].slice(0, 3);
+  assert.deepEqual([...aggregates.features], shown);
+  const whole = sampledImportances();
+  const predicted = Array.from({ length: 12 }, (_, row) => Math.floor(row / 3) % 2);
+  const near = (found: number, wanted: number): void => assert.ok(Math.abs(found - wanted) < 1e-5, `${found} ${wanted}`);
+  for (const feature of [...shown, OTHERS]) {
+    const ofRow = (row: number[]): number =>
+      feature === OTHERS ? row.reduce((sum, value, i) => (shown.includes(i) ? sum : sum + value), 0) : row[feature];
+    for (const output of [0, 1, PREDICTED]) {
+      const values = whole.map((row, i) => ((output === PREDICTED ? predicted[i] : output) === 1 ? 1 : -1) * ofRow(row));
+      const figures = aggregates.of(output, feature)!;
+      const mean = values.reduce((a, b) => a + b) / 12;
+      near(figures.mean, mean);
+      near(figures.meanAbs, values.reduce((sum, value) => sum + Math.abs(value), 0) / 12);
+      near(figures.std, Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / 12));
+      near(figures.min, Math.min(...values));
+      near(figures.max, Math.max(...values));
+      const sorted = [...values].sort((a, b) => a - b);
+      near(figures.q50, (sorted[5] + sorted[6]) / 2);
+    }
+  }
+  assert.equal(aggregates.of(1, explanation.order[3]), null);
+  assert.equal(aggregates.of(2, shown[0]), null);
+});
+
+test("a view without features says which rows there are, and no more", async () => {
+  const explanation = await Explanation.open(golden("rows-only"));
+  assert.equal(explanation.has("local"), false);
+  assert.equal(explanation.has("aggregates"), false);
+  const rows = await explanation.rows();
+  assert.deepEqual([rows.count, rows.total, rows.isSample, rows.find(2)], [3, 3, false, 2]);
+  const data = await explanation.load("data");
+  assert.deepEqual(
+    [0, 1, 2].map((place) => [data.byName("area")!.value(place), data.byName("rooms")!.value(place)]),
+    [
+      [50.5, 1],
+      [null, 2],
+      [120.25, 5],
+    ],
+  );
+  assert.deepEqual([...(await explanation.load("labels")).predicted!.values], [10, 20, 30.5]);
+  assert.equal(explanation.hasTexts, false);
 });

@@ -82,9 +82,11 @@ export function Bars({ rows, label, connected = false, stacked = false }: BarsPr
 
 /** Returns where a number lies between the ends of the bars, from 0 to 1. Bars that are not connected begin at zero. */
 function placer(rows: readonly BarRow[], connected: boolean): (value: number) => number {
-  const ends = rows.flatMap((row) => [row.from, row.to]);
-  let low = Math.min(...ends, ...(connected ? [] : [0]));
-  let high = Math.max(...ends, ...(connected ? [] : [0]));
+  let [low, high] = connected ? [Infinity, -Infinity] : [0, 0];
+  for (const { from, to } of rows) {
+    low = Math.min(low, from, to);
+    high = Math.max(high, from, to);
+  }
   if (!(high > low)) [low, high] = [low - 1, high + 1];
   if (connected) [low, high] = [low - (high - low) * 0.03, high + (high - low) * 0.03];
   return (value) => (value - low) / (high - low);
@@ -107,9 +109,8 @@ export function barsSvg(
   const picture = makePicture(frame, heading, width, rows.length * LINE);
   const style = getComputedStyle(frame);
   const ink = { "font-size": 12, "font-family": style.fontFamily, fill: variable(style, "text") };
-  const longest = Math.max(
-    ...rows.map((row) => row.name.length + (row.detail === undefined ? 0 : row.detail.length + 3)),
-  );
+  const size = ({ name, detail }: BarRow): number => name.length + (detail === undefined ? 0 : detail.length + 3);
+  const longest = rows.reduce((most, row) => Math.max(most, size(row)), 0);
   const [left, right] = [Math.round(Math.min(width * 0.4, longest * 6.6 + 14)), width - 90];
   const place = placer(rows, connected);
   const tones = { plain: "bar", positive: "positive", negative: "negative", total: "total", muted: "muted-bar" };

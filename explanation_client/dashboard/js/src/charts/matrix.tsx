@@ -28,7 +28,7 @@ export function Matrix({ rows, columns, value, xLabel, yLabel, label, describe, 
   const x = useMemo<Domain>(() => ({ kind: "category", names: columns }), [columns]);
   const y = useMemo<Domain>(() => ({ kind: "category", names: rows }), [rows]);
   const cells = rows.flatMap((_, r) => columns.map((__, c) => ({ r, c, value: value(r, c) })));
-  const most = Math.max(...cells.map((cell) => (Number.isNaN(cell.value) ? 0 : cell.value)), 0);
+  const most = cells.reduce((found, { value }) => (value > found ? value : found), 0);
   const shade = (of: number): number => Math.round((most > 0 ? Math.max(0, of) / most : 0) * 255);
   const cellAt = (frame: Frame, event: MouseEvent): readonly [number, number] | null => {
     const [c, r] = [Math.round(frame.x.invert(event.offsetX)), Math.round(frame.y.invert(event.offsetY))];

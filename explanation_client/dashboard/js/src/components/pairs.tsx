@@ -25,9 +25,8 @@ interface PairsProps {
 }
 
 export function Pairs({ rows, names, label }: PairsProps): JSX.Element {
-  const ends = rows.flatMap(({ values }) => values.filter((value) => !Number.isNaN(value)));
-  const low = Math.min(0, ...ends);
-  const high = Math.max(0, ...ends) || (low < 0 ? 0 : 1);
+  const [low, top] = ends(rows);
+  const high = top || (low < 0 ? 0 : 1);
   const percent = (value: number): string => `${(100 * (value - low)) / (high - low)}%`;
   return (
     <div class="xd-pairs">
@@ -74,6 +73,18 @@ export function Pairs({ rows, names, label }: PairsProps): JSX.Element {
   );
 }
 
+/** The least and the largest of the values and zero. */
+function ends(rows: readonly PairRow[]): [low: number, high: number] {
+  let [low, high] = [0, 0];
+  for (const { values } of rows) {
+    for (const value of values) {
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+  }
+  return [low, high];
+}
+
 const LINE = 30;
 
 /** Returns pairs of bars as a picture. */
@@ -83,8 +94,7 @@ export function pairsSvg(frame: HTMLElement, heading: string, rows: readonly Pai
   const style = getComputedStyle(frame);
   const ink = { "font-size": 12, "font-family": style.fontFamily, fill: variable(style, "text") };
   const fills = [variable(style, "bar"), variable(style, "category-1")];
-  const ends = rows.flatMap(({ values }) => values.filter((value) => !Number.isNaN(value)));
-  const [low, high] = [Math.min(0, ...ends), Math.max(0, ...ends)];
+  const [low, high] = ends(rows);
   const [left, right] = [Math.round(width * 0.36), width - 90];
   const x = (value: number): number => ORIGIN.x + left + ((value - low) / (high - low || 1)) * (right - left);
   names.forEach((name, i) => {

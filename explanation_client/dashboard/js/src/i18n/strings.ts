@@ -71,6 +71,8 @@ export const STRINGS = {
   "need.second": ["There is only one explanation here. Open this dashboard with two or more to compare them.", "Il n’y a qu’une explication ici. Ouvrez ce tableau de bord avec deux explications ou plus pour les comparer.", "Aquí solo hay una explicación. Abra este panel con dos o más para compararlas.", "Här finns bara en förklaring. Öppna panelen med två eller fler för att jämföra dem."],
   "need.row": ["Choose a row: click a point in a chart, or use the field below.", "Choisissez une ligne : cliquez sur un point d’un graphique, ou utilisez le champ ci-dessous.", "Elija una fila: haga clic en un punto de un gráfico o use el campo de abajo.", "Välj en rad: klicka på en punkt i ett diagram, eller använd fältet nedan."],
 
+  "need.documents": ["The explained documents are stored, but not in this page. Open the explanation in a notebook or on the tracking server.", "Les documents expliqués sont stockés, mais pas dans cette page. Ouvrez l’explication dans un notebook ou sur le serveur de suivi.", "Los documentos explicados están guardados, pero no en esta página. Abra la explicación en un cuaderno o en el servidor de seguimiento.", "De förklarade dokumenten är lagrade, men inte i den här sidan. Öppna förklaringen i en notebook eller på spårningsservern."],
+
   // Rows
   "row.name": ["Row {n}", "Ligne {n}", "Fila {n}", "Rad {n}"],
   "row.selected": ["Selected row", "Ligne choisie", "Fila elegida", "Vald rad"],
@@ -147,6 +149,26 @@ export const STRINGS = {
   "global.notHere": ["These importances can't be had from what is stored: choose another weighting, or absolute values.", "Ces importances ne peuvent être obtenues de ce qui est stocké : choisissez une autre pondération, ou des valeurs absolues.", "Estas importancias no se pueden obtener de lo guardado: elija otra ponderación o valores absolutos.", "Dessa betydelser går inte att få ur det som är lagrat: välj en annan viktning, eller absoluta värden."],
 
   // Local importance
+  // Documents
+  "text.title": ["Text", "Texte", "Texto", "Text"],
+  "text.about": ["The words of one document, tinted by how much each occurrence moved the model's output.", "Les mots d’un document, teintés selon l’effet de chaque occurrence sur la sortie du modèle.", "Las palabras de un documento, coloreadas según cuánto movió cada aparición la salida del modelo.", "Orden i ett dokument, tonade efter hur mycket varje förekomst flyttade modellens utdata."],
+  "text.document": ["Document", "Document", "Documento", "Dokument"],
+  "text.tint": ["Tint by", "Teinter selon", "Colorear por", "Tona efter"],
+  "text.attention": ["Attention", "Attention", "Atención", "Uppmärksamhet"],
+  "text.raises": ["raises the output", "augmente la sortie", "aumenta la salida", "höjer utdata"],
+  "text.lowers": ["lowers the output", "diminue la sortie", "reduce la salida", "sänker utdata"],
+  "text.sentences": ["Sentence weights", "Poids des phrases", "Pesos de las frases", "Meningarnas vikter"],
+  "text.sentence": ["Sentence", "Phrase", "Frase", "Mening"],
+  "text.sentenceWeight": ["Sentence weight", "Poids de la phrase", "Peso de la frase", "Meningens vikt"],
+  "text.word": ["Word", "Mot", "Palabra", "Ord"],
+  "text.top": ["Words that matter most", "Mots les plus importants", "Palabras más importantes", "Viktigaste orden"],
+  "text.sum": ["All occurrences", "Toutes les occurrences", "Todas las apariciones", "Alla förekomster"],
+  "text.topCount": ["Words listed", "Mots listés", "Palabras listadas", "Listade ord"],
+  "text.keys": ["Arrow keys move from word to word.", "Les flèches passent d’un mot à l’autre.", "Las flechas pasan de una palabra a otra.", "Piltangenterna går från ord till ord."],
+  "text.first": ["The first {n} of {total} words.", "Les {n} premiers mots sur {total}.", "Las primeras {n} de {total} palabras.", "De första {n} av {total} orden."],
+  "text.all": ["Show the whole document", "Afficher tout le document", "Mostrar todo el documento", "Visa hela dokumentet"],
+  "text.empty": ["This document has no words.", "Ce document n’a pas de mots.", "Este documento no tiene palabras.", "Dokumentet har inga ord."],
+
   "local.title": ["Local importance", "Importance locale", "Importancia local", "Lokal betydelse"],
   "local.about": ["What moved the model's output for one row.", "Ce qui a déplacé la sortie du modèle pour une ligne.", "Qué movió la salida del modelo en una fila.", "Vad som flyttade modellens utdata för en rad."],
   "local.waterfall": ["Waterfall", "Cascade", "Cascada", "Vattenfall"],

@@ -7,7 +7,16 @@ const UNSEEN =
 /** Returns a text with unseen marks as visible escapes, cut to a length. */
 export function shown(text: string, length = 120): string {
   const cut = text.length > length ? `${text.slice(0, length - 1).replace(/[\ud800-\udbff]$/, "")}…` : text;
-  return cut.replace(UNSEEN, (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return cut.replace(UNSEEN, escaped);
+}
+
+/** Returns a piece of a long text with unseen marks as visible escapes; its lines and tabs stay what they are. */
+export function prose(text: string): string {
+  return text.replace(/\r\n?/g, "\n").replace(UNSEEN, (mark) => (mark === "\n" || mark === "\t" ? mark : escaped(mark)));
+}
+
+function escaped(mark: string): string {
+  return `\\u${mark.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 
 /** Returns a text for a title that shows on hover: longer, and still not endless. */

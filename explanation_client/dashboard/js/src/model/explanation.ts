@@ -2,10 +2,20 @@
 
 import type { Source } from "../host";
 import { type Column, makeColumn, takeRows } from "./columns";
+import { type Documents, makeDocuments, type TextFile, type TextShard } from "./documents";
 import { Files, guarded } from "./files";
 import { type Labels, makeLabels } from "./labels";
 import { Local, shardLines, type Tile, tileLines, viewLines } from "./local";
-import { type Info, type Manifest, message, parseManifest, type Range, type Role, StoredDataError } from "./manifest";
+import {
+  type FileEntry,
+  type Info,
+  type Manifest,
+  message,
+  parseManifest,
+  type Range,
+  type Role,
+  StoredDataError,
+} from "./manifest";
 import type { Cells, Numbers, Table } from "./parquet";
 import { allRows, type RowSet, someRows } from "./rows";
 
@@ -63,6 +73,7 @@ export interface PartTypes {
   data: Data;
   labels: Labels;
   interactions: Interactions;
+  documents: Documents;
 }
 
 export type PartName = keyof PartTypes;
@@ -136,7 +147,14 @@ export class Explanation {
           (data.rowNames || data.proba > 0 || data.predicted !== null || data.true !== null) &&
           files.has(all ? "labels" : this.#viewOr("labels"))
         );
+      case "documents":
+        return files.has("view-documents") || files.has("documents");
     }
+  }
+
+  /** Whether documents were explained, and stored: perhaps not where this is shown. */
+  get hasTexts(): boolean {
+    return this.#files.of("view-documents").length + this.#files.of("documents").length > 0;
   }
 
   /** Whether the rows of the sample were chosen by what is predicted, with the extremes among them. */
@@ -189,6 +207,8 @@ export class Explanation {
         return this.#data(all);
       case "labels":
         return this.#labels(all);
+      case "documents":
+        return this.#documents(all);
     }
   }
 
@@ -298,6 +318,38 @@ export class Explanation {
       return wanted === null ? made : takeRows(made, wanted);
     };
     return lazyData(rows, names, column);
+  }
+
+  /** All documents where they are asked for and few enough; else the sample, which may have fewer rows than other parts. */
+  async #documents(all: boolean): Promise<Documents> {
+    const files = this.#files;
+    const whole = ["documents", "tokens", "sentences"] as const;
+    const sampled = files.has("view-documents") && !(all && files.has("documents") && files.size(...whole) <= MOST_BYTES);
+    const [role, ...others] = whole.map((name): Role => (sampled ? `view-${name}` : name));
+    const open = async (entry: FileEntry, rows: number): Promise<TextFile> => ({
+      entry,
+      table: await files.table(entry, rows),
+    });
+    const shards = [...files.of(role)]
+      .sort((a, b) => (a.rows?.[0] ?? 0) - (b.rows?.[0] ?? 0))
+      .map(async (entry): Promise<TextShard> => {
+        const same = others.map((other) => files.of(other).find(({ rows }) => rows?.[0] === entry.rows?.[0]));
+        const [texts, tokens, sentences] = await Promise.all([
+          open(entry, entry.shape[0]),
+          ...same.map((found) => (found === undefined ? null : open(found, found.shape[found.shape.length - 1]))),
+        ]);
+        return { texts, tokens, sentences };
+      });
+    const read = await Promise.all(shards);
+    const rows = sampled
+      ? guarded(files.of(role)[0].name, () => {
+          const { table } = read[0].texts;
+          return someRows(table.numbers(table.find("row")), this.info.nRows);
+        })
+      : allRows(this.info.nRows);
+    return guarded(files.of(role)[0].name, () =>
+      makeDocuments(read, rows, this.info.outputs.length, this.info.nFeatures),
+    );
   }
 
   async #labels(all: boolean): Promise<Labels> {

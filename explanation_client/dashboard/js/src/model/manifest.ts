@@ -14,7 +14,10 @@ export type Role =
   | "data"
   | "labels"
   | "view-data"
-  | "view-labels";
+  | "view-labels"
+  | TextRole;
+
+export type TextRole = `${"" | "view-"}${"documents" | "tokens" | "sentences"}`;
 
 export interface FileEntry {
   readonly name: string;

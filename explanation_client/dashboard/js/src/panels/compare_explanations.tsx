@@ -160,7 +160,7 @@ export function compare(pair: readonly [Explanation, Explanation], asShare: bool
   });
   const [here, there] = sides;
   if (here === null || there === null) return null;
-  const most = [here, there].map((side) => Math.max(...[...side.values()].map(({ value }) => Math.abs(value)), 0) || 1);
+  const most = [here, there].map((side) => largest(side.values()) || 1);
   const size = ({ values }: Compared): number => Math.max(...values.map((value, i) => (Number.isNaN(value) ? 0 : Math.abs(value) / most[i])));
   const names = [...new Set([...here.keys(), ...there.keys()])];
   const found = names.map((name): Compared => ({
@@ -169,6 +169,13 @@ export function compare(pair: readonly [Explanation, Explanation], asShare: bool
     ranks: [here.get(name)?.rank ?? null, there.get(name)?.rank ?? null],
   }));
   return found.sort((a, b) => size(b) - size(a));
+}
+
+/** The largest magnitude: a loop, as there may be more features than a call takes arguments. */
+function largest(sides: Iterable<{ readonly value: number }>): number {
+  let most = 0;
+  for (const { value } of sides) most = Math.max(most, Math.abs(value));
+  return most;
 }
 
 function tone([before, after]: Compared["ranks"]): "up" | "down" | "same" {

@@ -152,6 +152,17 @@ interface CurvesProps {
   rowName(row: number): string;
 }
 
+/** The least and the largest number of all curves; those without a number have no say. */
+function extentOfAll(curves: readonly (readonly number[])[]): [low: number, high: number] {
+  let [low, high] = [Infinity, -Infinity];
+  for (const curve of curves) {
+    if (!curve.some(Number.isFinite)) continue;
+    const [least, most] = extent(curve);
+    [low, high] = [Math.min(low, least), Math.max(high, most)];
+  }
+  return low <= high ? [low, high] : [0, 0];
+}
+
 function Curves({ answers, rows, places, column, row, centred, own, rowName }: CurvesProps): JSX.Element {
   const { explanation, t, format } = useApp();
   const shownOutput = useOutput();
@@ -170,7 +181,7 @@ function Curves({ answers, rows, places, column, row, centred, own, rowName }: C
   const many = curves.length > 1;
   const series: Series[] = curves.map((y, i) => ({ key: String(rows[i]), name: rowName(rows[i]), x: xs, y, tone: rows[i] === row ? (many ? "second" : "main") : "faint", at: rows[i] === row ? ownPoint(xs, y, ownX) : undefined }));
   if (many) series.push({ key: "average", name: t("ice.average"), x: xs, y: average, tone: "main" });
-  const [low, high] = extent(curves.flat());
+  const [low, high] = extentOfAll(curves);
   const outputName = task === "classification" && width === outputs.length ? t("row.probability", { name: shown(outputs[output], 60) }) : t("row.predicted");
   const selected = rows.indexOf(row ?? -1);
   const valueText = (place: number): string => (column.kind === "category" ? shown(column.categories[place], 40) : column.kind === "time" ? format.time(place) : format.number(place));

@@ -14,6 +14,7 @@ import { interactionsPanel } from "./interactions";
 import { localPanel } from "./local";
 import { rowsPanel } from "./rows";
 import { summaryPanel } from "./summary";
+import { textPanel } from "./text";
 import { whatIfPanel } from "./whatif";
 
 export const PANELS: readonly Panel[] = [
@@ -22,6 +23,7 @@ export const PANELS: readonly Panel[] = [
   dependencePanel,
   interactionsPanel,
   localPanel,
+  textPanel,
   whatIfPanel,
   icePanel,
   dataPanel,

@@ -21,7 +21,8 @@ export function Workspace(): JSX.Element {
   const app = useApp();
   const { t } = app;
   const state = useShown((found) => found);
-  const panel = PANELS.find(({ id }) => id === state.panel) ?? firstShown(app, state);
+  const offered = offeredPanels(app);
+  const panel = offered.find(({ id }) => id === state.panel) ?? firstShown(app, state);
   const base = useUnique();
   const Toolbar = TOOLBAR;
   return (
@@ -48,7 +49,11 @@ export function Workspace(): JSX.Element {
 
 /** The first panel that can be shown: what somebody sees who has chosen none. */
 function firstShown(app: Parameters<typeof missing>[1], state: Parameters<typeof missing>[2]): Panel {
-  return PANELS.find((panel) => missing(panel, app, state) === null) ?? PANELS[0];
+  return offeredPanels(app).find((panel) => missing(panel, app, state) === null) ?? PANELS[0];
+}
+
+function offeredPanels({ explanation }: Parameters<typeof missing>[1]): readonly Panel[] {
+  return PANELS.filter(({ applies }) => applies?.(explanation) ?? true);
 }
 
 /** Tabs in groups: beside the panel where there is room, above it where not. Arrow keys go from one to the next. */
@@ -57,6 +62,7 @@ function Navigation({ panel: current, base }: { panel: Panel; base: string }): J
   const { store, t } = app;
   const state = useShown((found) => found);
   const list = useRef<HTMLDivElement>(null);
+  const offered = offeredPanels(app);
   useEffect(() => {
     const tab = list.current?.querySelector<HTMLElement>("[aria-selected=true]");
     // The strip alone scrolls, and not the page around it.
@@ -64,7 +70,7 @@ function Navigation({ panel: current, base }: { panel: Panel; base: string }): J
       list.current.scrollLeft = tab.offsetLeft - (list.current.clientWidth - tab.offsetWidth) / 2;
   }, [current.id]);
   const onKeyDown = (event: KeyboardEvent): void => {
-    const order = GROUPS.flatMap((group) => PANELS.filter((panel) => panel.group === group));
+    const order = GROUPS.flatMap((group) => offered.filter((panel) => panel.group === group));
     const at = order.findIndex(({ id }) => id === current.id);
     const moves: Record<string, number> = {
       ArrowDown: at + 1,
@@ -92,7 +98,7 @@ function Navigation({ panel: current, base }: { panel: Panel; base: string }): J
         onKeyDown={onKeyDown}
       >
         {GROUPS.map((group) => {
-          const panels = PANELS.filter((panel) => panel.group === group);
+          const panels = offered.filter((panel) => panel.group === group);
           return (
             panels.length > 0 && (
               <div key={group} class="xd-tab-group" role="presentation">
@@ -234,6 +240,7 @@ async function read(
     data: null,
     labels: null,
     interactions: null,
+    documents: null,
   };
   const need = needs.map(async (part) => {
     parts[part] = await explanation.load(part, all);
