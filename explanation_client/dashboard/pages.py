@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from explanation_client.dashboard.data import ShownData
 from explanation_client.dashboard.files import LABEL_LENGTH, Shown, encode, labels_of
@@ -42,9 +42,9 @@ def explanation_page(
     include_data: bool,
 ) -> bytes:
     """Return the page of an explanation; see :meth:`explanation_client.Explanation.save_html`."""
-    held = explanation.data if include_data else None
     others = compared(comparison, include_data)
-    subjects = [subject_of(explanation, ShownData(held=held), others), *others]
+    chosen = explanation if include_data else _without_rows(explanation)
+    subjects = [subject_of(chosen, ShownData(held=chosen.data), others), *others]
     return page_of(subjects, PageOptions(title=title, theme=theme, language=language), max_megabytes)
 
 
@@ -68,7 +68,13 @@ def compared(comparison: Comparison | None, include_data: bool = True) -> list[S
         if not isinstance(one, Explanation):
             raise InvalidArgumentError(f"comparison has a {type(one).__qualname__}: pass explanations")
     labels = labels_of(others if isinstance(others, Mapping) else values)
+    chosen = values if include_data else [_without_rows(one) for one in values]
     return [
-        Subject(explanation=one, data=ShownData(held=one.data if include_data else None), label=label)
-        for one, label in zip(values, labels, strict=True)
+        Subject(explanation=one, data=ShownData(held=one.data), label=label)
+        for one, label in zip(chosen, labels, strict=True)
     ]
+
+
+def _without_rows(explanation: Explanation) -> Explanation:
+    """Return the explanation without anything of what was explained."""
+    return replace(explanation, data=None, documents=None)

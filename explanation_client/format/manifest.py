@@ -148,7 +148,8 @@ def _manifest_of(
     """Return the manifest of files of which these roles hold local importances and explained rows."""
     parts = part_layouts(explanation, mirrored=_is_mirrored(files, roles[0]))
     layout = data_layout(data, {part for e in files if e.role in roles[1:] for part in e.holds})
-    texts = documents_layout(explanation.documents) if any(e.role == "documents" for e in files) else None
+    has_texts = any(e.role in ("documents", "view-documents") for e in files)
+    texts = documents_layout(explanation.documents) if has_texts else None
     return Manifest(
         info=replace(
             info,

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 from explanation_client import errors
 from explanation_client.errors import CorruptFileError, LimitExceededError, StoredDataError
 from explanation_client.scoring.description import Bundle, File
+from explanation_client.scoring.selftest import NotReproducedError
 
 # What the process may take. Address space, of which compilers and networks reserve far more than they use.
 MAX_MEMORY = 16 << 30
@@ -144,7 +145,8 @@ def _failure(code: int, output: bytes, stderr: bytes) -> Exception:
 
 
 def _said(name: str, message: str) -> Exception:
-    kind: type[Exception] = getattr(errors, name, StoredDataError)
+    known = NotReproducedError if name == NotReproducedError.__name__ else getattr(errors, name, StoredDataError)
+    kind: type[Exception] = known
     if issubclass(kind, errors.MissingDependencyError):
         # Its constructor takes the parts of the message.
         missing = kind.__new__(kind)

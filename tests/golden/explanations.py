@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from explanation_client.dataset import EvaluationData
+from explanation_client.documents import Documents, Sentences
 from explanation_client.explanation import Explanation
 from explanation_client.importances import Importances
 from explanation_client.info import ExplanationInfo
@@ -155,6 +156,35 @@ def rows_only() -> Explanation:
     )
 
 
+def documents() -> Explanation:
+    """Return three documents, one of them empty, with weights of words and sentences."""
+    texts = Documents(
+        texts=np.array(["naïve 😀 naïve. 𝒳!", "", "</script>"], object),
+        offsets=np.array([0, 4, 4, 5]),
+        starts=np.array([0, 6, 8, 15, 0], "i4"),
+        ends=np.array([5, 7, 13, 16, 9], "i4"),
+        words=np.array([0, 1, 0, 2, 3], "i4"),
+        values=numbers(2, 5, dtype="f8", seed=17),
+        weights=np.abs(numbers(5, dtype="f8", seed=18)),
+        sentences=Sentences(
+            offsets=np.array([0, 2, 2, 3]),
+            starts=np.array([0, 15, 0], "i4"),
+            ends=np.array([14, 17, 9], "i4"),
+            weights=np.array([0.75, 0.25, 1.0]),
+        ),
+    )
+    return Explanation(
+        info=info(9, ("no", "yes"), 4, 3),
+        features=("naïve", "😀", "𝒳", "</script>"),
+        global_importances=Importances(np.abs(numbers(4, dtype="f8", seed=19))),
+        per_class_importances=Importances(np.abs(numbers(2, 4, dtype="f8", seed=20))),
+        local_importances=texts.local_importances(4),
+        base_values=np.array([-0.5, 0.5]),
+        data=EvaluationData(predicted=np.array(["yes", "no", "yes"], object)),
+        documents=texts,
+    )
+
+
 GOLDEN: dict[str, Callable[[], Explanation]] = {
     "regression": regression,
     "binary": binary,
@@ -164,4 +194,5 @@ GOLDEN: dict[str, Callable[[], Explanation]] = {
     "interactions": interactions,
     "sampled": sampled,
     "rows-only": rows_only,
+    "documents": documents,
 }

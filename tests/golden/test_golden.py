@@ -43,6 +43,7 @@ def test_the_golden_files_hold_every_kind_of_file() -> None:
     assert roles == {
         *("features", "per-class", "local", "top", "interactions", "data", "labels"),
         *("view", "aggregates", "view-data", "view-labels"),
+        *("documents", "tokens", "sentences", "view-documents", "view-tokens", "view-sentences"),
     }
     assert golden("binary").manifest.of_role("local")[0].outputs == (1, 2)
     assert len(golden("wide").manifest.of_role("local")) == 6

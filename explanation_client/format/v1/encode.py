@@ -114,7 +114,7 @@ def plan_sample(explanation: Explanation, sample: Sample, data: EvaluationData |
     Parameters
     ----------
     explanation : Explanation
-        Its own evaluation data is not used.
+        Its own evaluation data is not used, its documents are.
     sample : Sample
         The rows to show.
     data : EvaluationData, optional
@@ -127,6 +127,8 @@ def plan_sample(explanation: Explanation, sample: Sample, data: EvaluationData |
     jobs: list[Job] = []
     if explanation.local_importances is not None or chosen is not None:
         jobs += _view_jobs(explanation, sample, chosen)
+    if explanation.documents is not None:
+        jobs += text_files.view_jobs(explanation.documents, sample.rows)
     return (*jobs, *_whole_jobs(explanation, rank_order(explanation)))
 
 

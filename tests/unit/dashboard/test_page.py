@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import re
 import zlib
@@ -13,6 +14,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from explanation_client.dashboard.bundle import Bundle, checked, read_bundle
@@ -25,6 +27,7 @@ from explanation_client.explanation import Explanation
 from explanation_client.format import ViewSize, parse_manifest
 from explanation_client.format.manifest import Manifest
 from tests.strategies import explanation_of, random_explanation
+from tests.unit.test_documents import explanation as text_explanation
 
 HOSTILE = (
     "</script><script>alert(1)</script>",
@@ -212,6 +215,23 @@ def test_rows_are_in_a_page_unless_they_are_left_out() -> None:
     without, _ = opened(explanation.to_html(include_data=False).encode())
     assert with_rows["data"] == {"columns": [["float64", 1]], "predicted": "float64"}
     assert "data" not in without
+
+
+def test_documents_are_in_a_page_unless_they_are_left_out() -> None:
+    explanation = text_explanation()
+    with_texts, files = opened(explanation.to_html().encode())
+    roles = {entry["role"]: entry["name"] for entry in with_texts["files"]}
+    assert {"view-documents", "view-tokens"} <= set(roles)
+    assert with_texts["documents"]
+    assert len(pq.read_table(io.BytesIO(files[roles["view-documents"]]))) == explanation.num_examples
+    without, _ = opened(explanation.to_html(include_data=False).encode())
+    assert "documents" not in without
+    assert not {entry["role"] for entry in without["files"]} & set(roles) - {
+        "features",
+        "view",
+        "per-class",
+        "aggregates",
+    }
 
 
 def test_explanations_beside_each_other_are_told_apart() -> None:

@@ -282,6 +282,7 @@ export const STRINGS = {
   "cohort.name": ["Name of the cohort", "Nom de la cohorte", "Nombre de la cohorte", "Kohortens namn"],
   "cohort.save": ["Save", "Enregistrer", "Guardar", "Spara"],
   "cohort.forget": ["Forget {name}", "Oublier {name}", "Olvidar {name}", "Glöm {name}"],
+  "cohort.same": ["Choose two different cohorts to see them beside each other.", "Choisissez deux cohortes différentes pour les voir côte à côte.", "Elija dos cohortes distintas para verlas una junto a otra.", "Välj två olika kohorter för att se dem bredvid varandra."],
   "cohort.compare": ["Compare cohorts", "Comparer des cohortes", "Comparar cohortes", "Jämför kohorter"],
   "cohort.first": ["First cohort", "Première cohorte", "Primera cohorte", "Första kohorten"],
   "cohort.second": ["Second cohort", "Deuxième cohorte", "Segunda cohorte", "Andra kohorten"],

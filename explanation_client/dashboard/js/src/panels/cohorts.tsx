@@ -7,7 +7,7 @@ import { type Cohort, columnOf, type Condition, maskOf, type Origin, readCohorts
 import { metricsOf } from "../cohorts/metrics";
 import { Button, Check, Field, IconButton, Select } from "../components/controls";
 import { Figure } from "../components/figure";
-import { Message } from "../components/message";
+import { Message, Notice } from "../components/message";
 import { Name } from "../components/name";
 import { type PairRow, Pairs, pairsSvg } from "../components/pairs";
 import type { TableData } from "../lib/csv";
@@ -194,10 +194,12 @@ function Comparison({ data, labels, local, cohorts, active }: Parts & { cohorts:
     () => masks.map((mask) => globalBars(explanation, wanted, { perClass: null, aggregates: null, local, labels, mask: mask ?? new Uint8Array(rows?.count ?? 0).fill(1) })),
     [masks, local, labels, output, weighting, signed],
   );
+  const same = first === second;
+  const seen = same ? names.slice(0, 1) : names;
   const title = t("cohort.importance");
   const pairs = importancePairs(bars, explanation.features, topK, format);
   const table = (): TableData => ({ columns: [t("local.feature"), ...names], rows: pairs.all });
-  const metricTable = { columns: [t("cohort.metric"), ...names], rows: metrics[0].map(({ key }, i) => [t(key), ...metrics.map((side) => side[i]?.value ?? null)]) };
+  const metricTable = { columns: [t("cohort.metric"), ...seen], rows: metrics[0].map(({ key }, i) => [t(key), ...metrics.slice(0, seen.length).map((side) => side[i]?.value ?? null)]) };
   return (
     <section class="xd-section">
       <h3 class="xd-subheading">{t("cohort.compare")}</h3>
@@ -223,7 +225,7 @@ function Comparison({ data, labels, local, cohorts, active }: Parts & { cohorts:
             {metrics[0].map(({ key, percent }, i) => (
               <tr key={key}>
                 <th scope="row">{t(key)}</th>
-                {metrics.map((side, s) => {
+                {metrics.slice(0, seen.length).map((side, s) => {
                   const value = side[i]?.value ?? NaN;
                   return (
                     <td key={s} class="xd-numeric" data-value={Number.isNaN(value) ? undefined : value}>
@@ -236,7 +238,8 @@ function Comparison({ data, labels, local, cohorts, active }: Parts & { cohorts:
           </tbody>
         </table>
       </div>
-      {pairs.rows.length > 0 && (
+      {same && <Notice>{t("cohort.same")}</Notice>}
+      {!same && pairs.rows.length > 0 && (
         <Figure title={title} notes={[rows?.isSample && t("sample.of", { n: rows.count, total: rows.total })]} table={table} svg={(frame) => pairsSvg(frame, title, pairs.rows, names)}>
           <Pairs rows={pairs.rows} names={names} label={title} />
         </Figure>

@@ -30,6 +30,7 @@ function CompareRows(parts: Parts): JSX.Element {
   const { local, labels } = parts;
   const state = useShown((found) => found);
   const { row, row2 } = state;
+  const nameOf = useRowName(labels);
   const most = Math.min(1000, local.features.length);
   const both = row !== null && row2 !== null && local.rows.find(row) >= 0 && local.rows.find(row2) >= 0;
   return (
@@ -42,7 +43,19 @@ function CompareRows(parts: Parts): JSX.Element {
       </div>
       {labels && (
         <div class="xd-two">
-          {[row, row2].map((each, i) => each !== null && <RowFacts key={i} labels={labels} row={each} />)}
+          {[row, row2].map(
+            (each, i) =>
+              each !== null &&
+              labels.rows.find(each) >= 0 && (
+                <div key={i} class="xd-row-facts">
+                  <span class="xd-swatch">
+                    <i class={`xd-pair-key xd-pair-${i}`} />
+                    <strong>{nameOf(each)}</strong>
+                  </span>
+                  <RowFacts labels={labels} row={each} />
+                </div>
+              ),
+          )}
         </div>
       )}
       {both ? <Difference {...parts} rows={[row, row2]} topK={Math.min(state.topK, most)} /> : <Message>{t("rows2.choose")}</Message>}

@@ -107,7 +107,7 @@ function RowsPanel(parts: Parts): JSX.Element {
         </table>
       </div>
       {pages > 1 && (
-        <div class="xd-actions">
+        <div class="xd-actions xd-pager">
           <IconButton icon="previous" label={t("rows.previous")} disabled={here === 0} onClick={() => set({ page: here - 1 })} />
           <span class="xd-note">{t("rows.page", { n: here + 1, total: pages })}</span>
           <IconButton icon="next" label={t("rows.next")} disabled={here === pages - 1} onClick={() => set({ page: here + 1 })} />
