@@ -90,8 +90,8 @@ def explain(model: Any, rows: Rows) -> Explanation:
     assert local is not None
     assert local.shape == (2, len(rows), N_FEATURES)
     result = local.nbytes
-    note(f"result {megabytes(result)} (both classes, float64), and a copy of the rows, {megabytes(rows.nbytes)}; memory "
-         f"grew by {(peak() - before) / result:.2f} times the result")  # fmt: skip
+    note(f"result {megabytes(result)} (both classes, float64), and a copy of the rows, {megabytes(rows.nbytes)}")
+    note(f"memory grew by {(peak() - before) / result:.2f} times the result")
     note("with the model's own prediction of each row, and a check of each batch against it")
     return explanation
 

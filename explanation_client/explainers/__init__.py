@@ -14,6 +14,7 @@ from explanation_client.errors import AdditivityError
 if TYPE_CHECKING:
     from explanation_client.explainers.base import Explainer
     from explanation_client.explainers.deep.explainer import DeepExplainer
+    from explanation_client.explainers.han import HANTextExplainer
     from explanation_client.explainers.kernel import KernelExplainer
     from explanation_client.explainers.lime import LIMEExplainer
     from explanation_client.explainers.linear import LinearExplainer
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
     from explanation_client.explainers.pfi import PFIExplainer
     from explanation_client.explainers.sampling import SamplingPolicy
     from explanation_client.explainers.tabular import TabularExplainer
+    from explanation_client.explainers.text import TextExplainer
     from explanation_client.explainers.tree import TreeExplainer
 
 __all__ = [
     "AdditivityError",
     "DeepExplainer",
     "Explainer",
+    "HANTextExplainer",
     "KernelExplainer",
     "LIMEExplainer",
     "LinearExplainer",
@@ -34,12 +37,14 @@ __all__ = [
     "PFIExplainer",
     "SamplingPolicy",
     "TabularExplainer",
+    "TextExplainer",
     "TreeExplainer",
 ]
 
 _HOMES = {
     "DeepExplainer": "deep.explainer",
     "Explainer": "base",
+    "HANTextExplainer": "han",
     "KernelExplainer": "kernel",
     "LIMEExplainer": "lime",
     "LinearExplainer": "linear",
@@ -47,6 +52,7 @@ _HOMES = {
     "PFIExplainer": "pfi",
     "SamplingPolicy": "sampling",
     "TabularExplainer": "tabular",
+    "TextExplainer": "text",
     "TreeExplainer": "tree",
 }
 

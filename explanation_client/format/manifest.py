@@ -293,9 +293,7 @@ def _construct(document: dict[str, Any], audit: Audit, limits: Limits) -> Manife
 
 
 def _check_files(manifest: Manifest, audit: Audit) -> None:
-    check_files(
-        manifest.info, manifest.files, manifest.parts, manifest.data, audit, documents=manifest.documents
-    )
+    check_files(manifest.info, manifest.files, manifest.parts, manifest.data, audit, documents=manifest.documents)
 
 
 def _check_names(manifest: Manifest, audit: Audit) -> None:

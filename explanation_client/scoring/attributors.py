@@ -16,7 +16,8 @@ from explanation_client.explainers.inputs import Table
 from explanation_client.explainers.mirror import mirrored
 from explanation_client.scoring.encoding import Levels
 from explanation_client.scoring.networks import Serializer
-from explanation_client.scoring.sums import LinearSum, Sums
+from explanation_client.scoring.refusals import refusals
+from explanation_client.scoring.sums import Sums
 
 if TYPE_CHECKING:
     from explanation_client.treeshap.ensemble import Link
@@ -49,6 +50,8 @@ class SumAttributor:
         Of ``"carried"``.
     teacher : callable, optional
         From tables to the teacher's probabilities (N, C).
+    takes_missing, takes_infinite : bool
+        Whether the model predicts for such rows; where it does not, they are not explained either.
 
     """
 
@@ -61,6 +64,8 @@ class SumAttributor:
     link: Link = "identity"
     scale: float = 1.0
     teacher: Callable[[Table], Floats | None] | None = None
+    takes_missing: bool = True
+    takes_infinite: bool = True
 
     @cached_property
     def base_values(self) -> Floats:
@@ -104,13 +109,20 @@ class SumAttributor:
             rows = _dense(table.data, self.unstored_is_missing)
         else:
             rows = self.levels.encode(table, self.features)
-        if isinstance(self.sums, LinearSum) and self.levels.fill is None and not np.isfinite(rows).all():
-            row, column = np.argwhere(~np.isfinite(rows))[0]
-            raise InvalidArgumentError(
-                f"column {self.features[column]!r} of row {row} is {rows[row, column]}: a linear model takes finite "
-                "numbers"
-            )
+        if not (self.takes_missing and self.takes_infinite) and not np.isfinite(rows).all():
+            self._refuse(rows)
         return rows
+
+    def _refuse(self, rows: Floats) -> None:
+        """Raise for a number that the model does not take, if there is one."""
+        refused = np.zeros(rows.shape, np.bool_)
+        refused |= np.isnan(rows) & (not self.takes_missing)
+        refused |= np.isinf(rows) & (not self.takes_infinite)
+        for row, column in np.argwhere(refused):
+            raise InvalidArgumentError(
+                f"column {self.features[column]!r} of row {row} is {rows[row, column]}, and the model takes no such "
+                "number there"
+            )
 
     def _mirrored(self, values: Floats) -> Floats:
         if len(values) == 1 and self.n_outputs == 2:
@@ -153,10 +165,13 @@ class ExplainerAttributor:
 
     def attribute(self, table: Table) -> Floats:
         """Return importances (C, N, E)."""
-        return np.asarray(self._found(table)[0], np.float64)
+        step = self.explainer._batch_rows
+        parts = [self._found(table.take(slice(i, i + step)))[0] for i in range(0, table.shape[0], step)]
+        return np.asarray(parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1), np.float64)
 
     def _found(self, table: Table) -> tuple[Any, Any]:
-        return self.explainer._attribute(self.explainer._model.form(table))
+        with refusals(self.explainer._model.short_name):
+            return self.explainer._attribute(self.explainer._model.form(table))
 
 
 def _dense(rows: Any, unstored_is_missing: bool) -> Floats:

@@ -161,6 +161,8 @@ class ScoringExplainer:
         InvalidArgumentError
             The rows have other columns, values of other types, or a missing value where the model takes none; or
             ``get_raw`` asks for what is not known.
+        UnsupportedModelError
+            The model or the transformations do not take these rows: they do not know a category, for example.
         InvalidExplanationError
             The importances are not finite.
 
@@ -181,7 +183,7 @@ class ScoringExplainer:
         ------
         PartMissingError
             The scoring explainer was made without its model.
-        InvalidArgumentError
+        InvalidArgumentError, UnsupportedModelError
             As for :meth:`explain`.
 
         """
@@ -197,7 +199,7 @@ class ScoringExplainer:
         ------
         PartMissingError
             The model has no probabilities, or the scoring explainer was made without its model.
-        InvalidArgumentError
+        InvalidArgumentError, UnsupportedModelError
             As for :meth:`explain`.
 
         """

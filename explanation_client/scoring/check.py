@@ -28,9 +28,16 @@ _ROLES = ("model", "transformation")
 _KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
          "HOME", "XDG_CACHE_HOME", "LOCALAPPDATA", "NUMBA_CACHE_DIR", "KERAS_BACKEND")  # fmt: skip
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
-_CODE = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from explanation_client.scoring.check import main; main()"
-)
+_CODE = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+try:
+    from explanation_client.scoring.check import main
+except ImportError as error:
+    said = f"the process that tries models does not find a package that is here ({error}): pass trusted=True"
+    sys.exit(print(json.dumps({"error": "MissingDependencyError", "message": said})) or 1)
+main()
+"""
 _HEADER = struct.Struct("<Q")
 _SHOWN = 500
 

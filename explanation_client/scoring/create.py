@@ -26,7 +26,8 @@ from explanation_client.scoring.attributors import ExplainerAttributor, SumAttri
 from explanation_client.scoring.base import ScoringExplainer, read_names
 from explanation_client.scoring.examples import N_EXAMPLES, made_up, mixed
 from explanation_client.scoring.parts import Attributor, Parts, Predictor, ScoringInfo
-from explanation_client.scoring.predictors import ModelPredictor, sum_predictor
+from explanation_client.scoring.predictors import ModelPredictor, SumPredictor, sum_predictor
+from explanation_client.scoring.refusals import takes
 from explanation_client.scoring.rows import Inputs
 
 if TYPE_CHECKING:
@@ -186,10 +187,18 @@ def make_parts(
         raise InvalidArgumentError(
             "feature_maps= does not go with an explainer that has transformations: these are its feature maps already"
         )
+    if wishes.raw_features is not None and wishes.feature_maps is None and feature_map is None:
+        raise InvalidArgumentError(
+            "raw_features= names features before transformations, and there are none: leave it out, or pass "
+            "feature_maps="
+        )
     source = rows_of(explainer, wishes.evaluation_examples)
     tried = _tried(explainer, attributor, source)
     engineered = explainer._model_schema.align(feature_map.transform(tried)) if feature_map is not None else tried
     predictor = _predictor(attributor, model, engineered, predicts) if wishes.keep_model else None
+    if predicts and isinstance(attributor, SumAttributor):
+        attributor = _as_strict(attributor, model, engineered)
+        predictor = replace(predictor, attributor=attributor) if isinstance(predictor, SumPredictor) else predictor
     schema = _named(explainer._schema, wishes, of_raw=feature_map is not None)
     weights, raw_names = _maps(wishes, schema)
     if feature_map is not None and wishes.engineered_features is not None:
@@ -242,6 +251,15 @@ def _predictor(attributor: Attributor, model: Model, engineered: Table, predicts
         if found is not None:
             return found
     return ModelPredictor(model)
+
+
+def _as_strict(attributor: SumAttributor, model: Model, engineered: Table) -> SumAttributor:
+    """Return the attributor that refuses what the model refuses: sums take any number."""
+    return replace(
+        attributor,
+        takes_missing=takes(model, engineered, float("nan")),
+        takes_infinite=takes(model, engineered, float("inf")),
+    )
 
 
 def _named(schema: Schema, wishes: Wishes, *, of_raw: bool) -> Schema:

@@ -144,6 +144,8 @@ def load(
     ------
     ArtifactMissingError
         There is none.
+    InvalidArgumentError
+        The path is that of another file, or a serializer is missing.
     StoredDataError
         A file is not the one that was saved, or holds what cannot be; or the scoring explainer does not say what it
         said when it was saved.
@@ -154,6 +156,11 @@ def load(
     folder = Path(path)
     if folder.name == NAME:
         folder = folder.parent
+    elif folder.is_file():
+        raise InvalidArgumentError(
+            f"{folder} is a file: pass the folder that save() returned, or the {NAME} in it. A pickle of another SDK "
+            "is not read here: make a scoring explainer from the model again"
+        )
     bundle = read_bundle(FolderArtifacts(folder), what=str(folder))
     return open_bundle(bundle, allow_pickle=allow_pickle, trusted=trusted, serializer=serializer, compiled=compiled)
 

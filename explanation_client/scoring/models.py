@@ -169,7 +169,8 @@ def _skops(model: Any, origin: list[tuple[str, str]]) -> Packed:
     if not hasattr(model, "predict"):
         raise InvalidArgumentError(
             f"{what} is not saved: a function is code, which a scoring explainer does not hold. Explain a model's own "
-            "method (model.predict_proba), or pass allow_pickle=True here and to load"
+            "method (model.predict_proba); pass allow_pickle=True here and to load; or, for a MimicExplainer, "
+            "keep_model=False"
         )
     return {"format": "skops"}, "skops", dump_trusted(model, what)
 

@@ -175,6 +175,8 @@ class _Packer:
             "output": attributor.output,
             "link": attributor.link,
             "scale": attributor.scale,
+            "takes_missing": attributor.takes_missing,
+            "takes_infinite": attributor.takes_infinite,
         }
         sums = attributor.sums
         arrays: dict[str, NDArray[Any]] = {}

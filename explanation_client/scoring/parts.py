@@ -13,6 +13,7 @@ from explanation_client.errors import InvalidArgumentError
 from explanation_client.explainers.feature_map import FeatureMap
 from explanation_client.explainers.inputs import Schema, Table
 from explanation_client.info import Task
+from explanation_client.scoring.refusals import refusals
 from explanation_client.scoring.rows import Inputs
 
 Floats = NDArray[np.float64]
@@ -150,6 +151,8 @@ class Parts:
             They are not known, or the explainer reports a subset of others.
 
         """
+        if get_raw not in (None, True, False):
+            raise InvalidArgumentError(f"get_raw={get_raw!r}: True, False or None")
         raw, engineered = self.raw_features, self.engineered_features
         if get_raw is True and raw is None:
             raise InvalidArgumentError(
@@ -173,7 +176,8 @@ class Parts:
         """Return rows in the columns of the model."""
         if self.transformation is None:
             return table
-        return self.columns.align(self.transformation.transform(table))
+        with refusals("the transformation"):
+            return self.columns.align(self.transformation.transform(table))
 
     def mapped(self, values: Floats, get_raw: bool | None) -> Floats:
         """Return importances of the reported features from those of the columns of the model, (C, N, E)."""

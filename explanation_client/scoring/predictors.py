@@ -12,6 +12,7 @@ from explanation_client.explainers.inputs import Table
 from explanation_client.explainers.links import find_link
 from explanation_client.explainers.model import Model
 from explanation_client.scoring.attributors import SumAttributor
+from explanation_client.scoring.refusals import refusals
 
 if TYPE_CHECKING:
     from explanation_client.treeshap.ensemble import Link
@@ -89,13 +90,15 @@ class ModelPredictor:
 
     def predict(self, table: Table) -> NDArray[Any]:
         """Return labels or values, (N,)."""
-        found = self.model.predict(self.model.form(table))
+        with refusals(self.model.short_name):
+            found = self.model.predict(self.model.form(table))
         assert found is not None
         return found if self.labels is None else self.labels[np.asarray(found, np.intp)]
 
     def predict_proba(self, table: Table) -> Floats | None:
         """Return class probabilities (N, C), None where the model has none."""
-        found = self.model.predict_proba(self.model.form(table))
+        with refusals(self.model.short_name):
+            found = self.model.predict_proba(self.model.form(table))
         return None if found is None else np.asarray(found, np.float64)
 
     def both(self, table: Table) -> tuple[NDArray[Any], Floats | None]:

@@ -346,6 +346,8 @@ class _Unpacker:
             link=cast(Link, one_of(document["link"], get_args(Link))),
             scale=float(document["scale"]),
             teacher=teacher,
+            takes_missing=bool(document["takes_missing"]),
+            takes_infinite=bool(document["takes_infinite"]),
         )
 
     def _predictor(self, attributor: Attributor) -> Predictor | None:

@@ -159,7 +159,7 @@ def rows_only() -> Explanation:
 def documents() -> Explanation:
     """Return three documents, one of them empty, with weights of words and sentences."""
     texts = Documents(
-        texts=np.array(["naïve 😀 naïve. 𝒳!", "", "</script>"], object),
+        texts=np.array(["naïve 😀 naïve. \U0001d4b3!", "", "</script>"], object),
         offsets=np.array([0, 4, 4, 5]),
         starts=np.array([0, 6, 8, 15, 0], "i4"),
         ends=np.array([5, 7, 13, 16, 9], "i4"),
@@ -175,7 +175,7 @@ def documents() -> Explanation:
     )
     return Explanation(
         info=info(9, ("no", "yes"), 4, 3),
-        features=("naïve", "😀", "𝒳", "</script>"),
+        features=("naïve", "😀", "\U0001d4b3", "</script>"),
         global_importances=Importances(np.abs(numbers(4, dtype="f8", seed=19))),
         per_class_importances=Importances(np.abs(numbers(2, 4, dtype="f8", seed=20))),
         local_importances=texts.local_importances(4),

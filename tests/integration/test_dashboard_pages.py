@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,8 @@ from tests.strategies import random_explanation
 from tests.unit.dashboard.test_page import opened, shown, sizes_tried
 
 pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_page_that_is_too_large_loses_precision_then_rows_then_features() -> None:
@@ -57,3 +62,38 @@ def test_long_texts_make_rows_fewer() -> None:
     explanation = replace(random_explanation(1, 1_500, 1), data=EvaluationData(names=("text",), columns=(texts,)))
     page = explanation.to_html(max_megabytes=4)
     assert len(page) <= 4_000_000
+
+
+BARE = """
+import sys
+EXTRAS = {"pandas", "sklearn", "anywidget", "ipywidgets", "traitlets", "shap", "lightgbm", "numba", "mlflow"}
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name in EXTRAS:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Absent())
+import numpy as np
+from explanation_client import Explanation
+from explanation_client.dashboard import ExplanationDashboard
+from explanation_client.errors import MissingDependencyError
+rows = np.arange(40.0).reshape(20, 2)
+explanation = Explanation.from_arrays(local=rows - 19.5, features=["a", "b"], base_values=0.0, data=rows)
+print(len(explanation.to_html()) > 100_000)
+dashboard = ExplanationDashboard(explanation, lambda x: x.sum(axis=1), rows, mode="html")
+print(dashboard._answerer.answer([[{"row": 1}]]))
+try:
+    ExplanationDashboard(explanation)
+except MissingDependencyError as error:
+    print(error)
+"""
+
+
+def test_pages_need_no_other_package_and_the_widget_says_what_it_needs() -> None:
+    finished = subprocess.run([sys.executable, "-c", BARE], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.splitlines() == [
+        "True",
+        "[{'answers': [{'predictions': [[5.0]]}]}]",
+        "the dashboard in a notebook needs the package 'anywidget', which is not installed: "
+        "pip install 'explanation-client[notebook]'",
+    ]

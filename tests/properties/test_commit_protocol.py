@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -53,6 +54,22 @@ def upload(artifacts: Artifacts, explanation: Explanation = EXPLANATION) -> str:
     return committed.manifest.info.id
 
 
+@cache
+def stored_files() -> dict[str, bytes]:
+    """Return what an upload leaves: one serves all examples that only read."""
+    store = MemoryArtifacts()
+    upload(store)
+    return {stat.path: store.read(stat.path) for stat in store.list(folder_of(EXPLANATION.id))}
+
+
+def stored() -> MemoryArtifacts:
+    """Return a store of its own with the explanation in it."""
+    store = MemoryArtifacts()
+    for path, content in stored_files().items():
+        store.write(path, content)
+    return store
+
+
 def is_listed(store: Artifacts) -> bool:
     return bool(list_manifests(source_of(store), EXPLANATION.id)[0])
 
@@ -101,9 +118,7 @@ def test_repeating_an_interrupted_upload_succeeds(plan: list[Fault]) -> None:
 @settings(max_examples=150)
 @given(st.lists(st.sampled_from(READ_FAULTS), max_size=20))
 def test_a_download_is_right_or_an_error(plan: list[Fault]) -> None:
-    store = MemoryArtifacts()
-    upload(store)
-    source = source_of(FaultyArtifacts(store, plan))
+    source = source_of(FaultyArtifacts(stored(), plan))
     try:
         downloaded = open_stored(source, find_manifest(source, EXPLANATION.id).manifest).load()
     except (StorageError, StoredDataError):
@@ -114,8 +129,7 @@ def test_a_download_is_right_or_an_error(plan: list[Fault]) -> None:
 @settings(max_examples=100)
 @given(st.data())
 def test_a_changed_stored_byte_is_always_found(data: st.DataObject) -> None:
-    store = MemoryArtifacts()
-    upload(store)
+    store = stored()
     stats = store.list(folder_of(EXPLANATION.id))
     path = data.draw(st.sampled_from([stat.path for stat in stats]))
     content = bytearray(store.read(path))

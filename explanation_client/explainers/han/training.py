@@ -19,6 +19,8 @@ from explanation_client.explainers.han.teacher import Target
 Floats = NDArray[np.float64]
 
 _BATCH, _READ_BATCH = 32, 128
+# Few documents are learned in smaller batches: an epoch has a hundred steps, or batches of eight.
+_STEPS, _LEAST_BATCH = 100, 8
 _RATE, _TUNING_RATE = 3e-3, 1e-3
 _WARM_UP = 0.2
 _LONGEST_STEP = 1.0
@@ -62,14 +64,15 @@ def train(
     """
     learned = target.learned(examples.answers)
     optimizer = torch.optim.Adam(network.parameters(), lr=_RATE)
-    n_steps = epochs * -(-len(examples.documents) // _BATCH) + epochs
+    size = min(_BATCH, max(_LEAST_BATCH, len(examples.documents) // _STEPS))
+    n_steps = epochs * (-(-len(examples.documents) // size) + 1 + len(examples.documents) // (20 * size))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=n_steps, pct_start=_WARM_UP)
     rng = np.random.default_rng(seed)
     best: tuple[float, int, dict[str, Tensor]] | None = None
     epoch = 0
     for epoch in range(1, epochs + 1):
         network.train()
-        for rows in batches(examples.sizes, _BATCH, rng):
+        for rows in batches(examples.sizes, size, rng):
             _step(network, optimizer, target, [examples.documents[i] for i in rows], learned[rows])
             schedule.step()
             advance(len(rows))

@@ -145,7 +145,7 @@ class TextExplainer:
         def general(name: str) -> GeneralRoute:
             bag = _bag(transform)
             by_name = bag is not None if each_occurrence is None else not each_occurrence
-            reader = WordReader(token_pattern) if bag is None else bag.reader(token_pattern)
+            reader = _reader(bag, token_pattern)
             return _GENERAL[name](
                 self._model, reader, output=output, by_name=by_name, nsamples=nsamples, seed=seed, call_size=call_size
             )
@@ -406,6 +406,15 @@ def _taken_apart(model: DocumentModel, preprocessor: Any) -> tuple[Any, Any, str
     if not is_pipeline:
         return None, None, f"{model.short_name} is no pipeline that begins with a vectorizer"
     return inner[:-1], inner[-1], ""
+
+
+def reader_for(model: DocumentModel, preprocessor: Any, pattern: str | None) -> WordReader:
+    """Return what finds the words of documents: those of the vectorizer, where the model begins with one."""
+    return _reader(_bag(_taken_apart(model, preprocessor)[0]), pattern)
+
+
+def _reader(bag: Bag | None, pattern: str | None) -> WordReader:
+    return WordReader(pattern) if bag is None else bag.reader(pattern)
 
 
 def _bag(transform: Any) -> Bag | None:

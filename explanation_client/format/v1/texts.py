@@ -149,9 +149,7 @@ def _part(documents: Documents, rows: Range) -> Documents:
     return documents.take(slice(*rows))
 
 
-def _texts(
-    part: Callable[[], Documents], rows: Range, role: str, positions: NDArray[np.int64] | None
-) -> EncodedFile:
+def _texts(part: Callable[[], Documents], rows: Range, role: str, positions: NDArray[np.int64] | None) -> EncodedFile:
     documents = part()
     columns: dict[str, pa.Array] = {} if positions is None else {"row": pa.array(positions)}
     try:

@@ -170,7 +170,9 @@ def test_shuffled_columns_keep_their_types() -> None:
 
 def test_a_row_of_a_model_with_categories_has_them() -> None:
     frame = PEOPLE[["number", "group", "level", "whole"]]
-    model = lightgbm.LGBMClassifier(n_estimators=3, min_child_samples=2, verbose=-1, n_jobs=1).fit(frame, np.arange(N) % 3 > 0)
+    model = lightgbm.LGBMClassifier(n_estimators=3, min_child_samples=2, verbose=-1, n_jobs=1).fit(
+        frame, np.arange(N) % 3 > 0
+    )
     made = TreeExplainer(model, frame)
     wanted = made.explain_local(frame[3:4]).local_importance_values[:, 0]
     np.testing.assert_array_equal(made.explain_local(frame.iloc[3]).local_importance_values, wanted)

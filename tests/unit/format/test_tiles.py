@@ -11,7 +11,7 @@ from explanation_client.format.v1.tiles import MAX_BLOCK, tiles
 
 @given(
     st.integers(1, 12),
-    st.integers(1, 400),
+    st.integers(1, 60),
     st.integers(1, 40),
     st.sampled_from([4, 8]),
     st.integers(1, 5_000),

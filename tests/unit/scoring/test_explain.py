@@ -131,6 +131,13 @@ def test_feature_maps_give_raw_importances_on_demand(forest: Any) -> None:
 def test_what_is_not_known_of_raw_features_is_said(of_trees: ScoringExplainer) -> None:
     with pytest.raises(InvalidArgumentError, match="no map from engineered features"):
         of_trees.explain(X[:2], get_raw=True)
+    with pytest.raises(InvalidArgumentError, match="get_raw='yes'"):
+        of_trees.explain(X[:2], get_raw="yes")  # type: ignore[arg-type]
+
+
+def test_names_of_raw_features_need_a_map(forest: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="raw_features="):
+        TreeScoringExplainer(TreeExplainer(forest, show_progress=False), raw_features=NAMES)
 
 
 def test_feature_maps_do_not_go_with_transformations() -> None:

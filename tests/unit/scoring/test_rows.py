@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from explanation_client.errors import ExplanationError, InvalidArgumentError
+from explanation_client.errors import ExplanationError, InvalidArgumentError, UnsupportedModelError
 from explanation_client.explainers import TreeExplainer
 from explanation_client.scoring import ScoringExplainer
 from tests.unit.scoring.conftest import NAMES, RNG, X
@@ -126,3 +126,27 @@ def test_pandas_categories_of_lightgbm_are_explained_by_their_codes() -> None:
     unseen = found.explain([["zz", 0.1]])
     missing = frame.iloc[:1].assign(city=pd.Categorical([None], categories=["a", "b", "c"]), age=0.1)
     np.testing.assert_allclose(unseen, np.asarray(model.predict(missing, pred_contrib=True))[:, :-1], atol=1e-12)
+
+
+def test_what_the_model_refuses_is_not_explained_either(of_trees: ScoringExplainer) -> None:
+    from sklearn.ensemble import GradientBoostingRegressor
+
+    model = GradientBoostingRegressor(n_estimators=2, random_state=0).fit(X, X[:, 0])
+    strict = TreeExplainer(model, features=NAMES, show_progress=False).create_scoring_explainer()
+    for value, shown in ((None, "nan"), (float("inf"), "inf")):
+        with pytest.raises(InvalidArgumentError, match=f"column 'debt' of row 0 is {shown}"):
+            strict.explain([[0.1, 0.2, value]])
+    # Forests take missing values, and no infinite ones.
+    assert of_trees.explain([[0.1, 0.2, None]]).shape == (2, 1, 3)
+    with pytest.raises(InvalidArgumentError, match="is inf"):
+        of_trees.explain([[0.1, 0.2, float("inf")]])
+
+
+def test_what_transformations_and_models_refuse_is_said_in_one_way(
+    of_raw_rows: ScoringExplainer, of_any_model: ScoringExplainer
+) -> None:
+    with pytest.raises(UnsupportedModelError, match=r"the transformation does not take these rows: .*Atlantis"):
+        of_raw_rows.explain([["Atlantis", 0.5]])
+    for call in (of_any_model.explain, of_any_model.predict):
+        with pytest.raises(UnsupportedModelError, match="GaussianNB does not take these rows"):
+            call([[0.1, 0.2, None]])

@@ -98,6 +98,12 @@ def test_the_description_opens_its_folder(of_trees: ScoringExplainer, tmp_path: 
     assert load(tmp_path / NAME, compiled=None).features == NAMES
 
 
+def test_another_file_is_said_to_be_none(tmp_path: Path) -> None:
+    (tmp_path / "scoring_explainer.pkl").write_bytes(b"x")
+    with pytest.raises(InvalidArgumentError, match="is a file"):
+        load(tmp_path / "scoring_explainer.pkl")
+
+
 def test_the_old_form_of_saving_and_loading_works(of_trees: ScoringExplainer, tmp_path: Path) -> None:
     path = of_trees.save("scoring_explainer_deploy", tmp_path)
     assert path == str(tmp_path / "scoring_explainer_deploy")

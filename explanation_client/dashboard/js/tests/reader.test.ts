@@ -231,3 +231,39 @@ test("a view without features says which rows there are, and no more", async () 
   assert.deepEqual([...(await explanation.load("labels")).predicted!.values], [10, 20, 30.5]);
   assert.equal(explanation.hasTexts, false);
 });
+
+test("stored documents come back with their words, importances and sentences, from the view and from all files", async () => {
+  const explanation = await Explanation.open(golden("documents"));
+  assert.ok(explanation.hasTexts && explanation.has("documents"));
+  const values = numbers(10, 17);
+  const weights = numbers(5, 18).map(Math.abs);
+  for (const all of [false, true]) {
+    const documents = await explanation.load("documents", all);
+    assert.equal(documents.rows.count, 3);
+    const [first, empty, last] = [0, 1, 2].map((place) => documents.at(place));
+    assert.deepEqual(
+      first.tokens.map(({ start, end, word }) => [first.text.slice(start, end), explanation.features[word]]),
+      [
+        ["naïve", "naïve"],
+        ["😀", "😀"],
+        ["naïve", "naïve"],
+        ["𝒳", "𝒳"],
+      ],
+    );
+    assert.deepEqual([...first.values(1)], values.slice(5, 9));
+    assert.deepEqual([...last.values(0), ...last.values(1)], [values[4], values[9]]);
+    assert.deepEqual([...first.weights!, ...last.weights!], weights);
+    assert.deepEqual(
+      [first, empty, last].map((each) => each.sentences.map(({ start, end, weight }) => [each.text.slice(start, end), weight])),
+      [
+        [
+          ["naïve 😀 naïve.", 0.75],
+          ["𝒳!", 0.25],
+        ],
+        [],
+        [["</script>", 1]],
+      ],
+    );
+    assert.deepEqual([empty.text, empty.tokens.length], ["", 0]);
+  }
+});

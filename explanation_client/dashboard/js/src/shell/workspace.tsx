@@ -85,7 +85,7 @@ function Navigation({ panel: current, base }: { panel: Panel; base: string }): J
     event.stopPropagation();
     const next = order[(moves[event.key] + order.length) % order.length];
     store.set({ panel: next.id });
-    document.getElementById(`${base}-${next.id}`)?.focus();
+    (event.target as Element).closest('[role="tablist"]')?.querySelector<HTMLElement>(`[id="${base}-${next.id}"]`)?.focus();
   };
   return (
     <nav class="xd-navigation" aria-label={t("app.panels")}>
