@@ -14,7 +14,7 @@ For repeated calls, and for single rows in microseconds, prepare once::
     tables = TreeTables(model, background=None)
     tables.shap_values(rows); tables.shap_values_row(row); tables.base_values
 
-The package needs numpy; numba is imported with the first call that computes.
+The package needs numpy; numba is imported once there is more to compute than loading it takes.
 """
 
 from __future__ import annotations

@@ -120,7 +120,9 @@ class ArtifactsContract:
         store.write("file.bin", KINDS_OF_BUFFER[kind](pattern(4096)))
         assert store.read("file.bin") == pattern(4096)
 
-    @pytest.mark.parametrize("empty", [b"", np.empty(0), np.empty((0, 3)), memoryview(b"")], ids=repr)
+    @pytest.mark.parametrize(
+        "empty", [b"", np.empty(0), np.empty((0, 3)), memoryview(b"")], ids=["bytes", "array", "rows", "memory"]
+    )
     def test_an_empty_buffer_is_an_empty_file(self, store: Artifacts, empty: Any) -> None:
         store.write("empty.bin", empty)
         assert store.read("empty.bin") == b""

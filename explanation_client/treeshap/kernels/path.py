@@ -15,6 +15,9 @@ and h whether it still agrees with the splits above on the same feature:
 
 The cost of a row is a few operations per split and point: no recursion, no branch that depends on
 the row, nothing quadratic in the depth.
+
+``row.py`` sweeps in the same order, with the quadrature points as lanes. The two are kept apart: here a
+node's terms are worked out once for all lanes and stored, there they stay in registers.
 """
 
 from __future__ import annotations
