@@ -1,7 +1,7 @@
 """Train a model of documents, explain it, store the explanation with the run, and read it back.
 
-Which package wrote a docstring? It knows nothing but the environment: MLFLOW_TRACKING_URI says where the tracking server
-is, and MLFLOW_RUN_ID, where something submitted it, which run it belongs to.
+Which package wrote a docstring? It knows nothing but the environment: MLFLOW_TRACKING_URI says where the tracking
+server is, and MLFLOW_RUN_ID, where something submitted it, which run it belongs to.
 """
 
 import ast
@@ -44,12 +44,11 @@ def main() -> None:
     found = client.download_model_explanation(comment="docstrings", top_k=10)
     for package, words in zip(found.classes, found.get_ranked_per_class_names(6), strict=True):
         print(f"{package}: {', '.join(words)}")
-    predicted = found.classes.index(found.eval_y_predicted[0])
-    document = found.documents[0]
-    for start, value in sorted(zip((a for a, _ in document.spans), document.values[predicted], strict=True))[:400]:
+    document, predicted = found.documents[0], found.eval_y_predicted[0]
+    print(f"The first document is taken to be {predicted}'s, among others for")
+    for word, value in zip(document.tokens, document.values[found.classes.index(predicted)], strict=True):
         if value > 0:
-            word = next(text for text, span in zip(document.tokens, document.spans, strict=True) if span[0] == start)
-            print(f"  {word}: {value:+.2f} for {found.classes[predicted]}")
+            print(f"  {word}: {value:+.2f}")
 
 
 def docstrings() -> tuple[list[str], list[str]]:

@@ -51,7 +51,7 @@ def teachers() -> Teachers:
         linear = make_pipeline(words, LogisticRegression(C=10.0, max_iter=1000))
         network = make_pipeline(
             TfidfVectorizer(min_df=2, sublinear_tf=True), TruncatedSVD(50, random_state=0), StandardScaler(),
-            MLPClassifier((32,), max_iter=30, random_state=0, early_stopping=True, n_iter_no_change=30),
+            MLPClassifier((32,), max_iter=200, random_state=0, early_stopping=True, n_iter_no_change=5),
         )  # fmt: skip
         linear.fit(corpus.train, corpus.train_labels)
         network.fit(corpus.train, corpus.train_labels)
