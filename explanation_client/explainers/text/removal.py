@@ -30,6 +30,9 @@ _LISTED_WORDS = 7
 _MOST_REMOVED = 0.75
 # How often copies of later rounds lack the word that matters most, and those that matter least.
 _OFTEN, _SELDOM = 0.5, 0.05
+# Where occurrences are told apart, one of so many copies lacks single ones; the others lack all of what they lack. With
+# more of them fewer of the words that count are found, with less fewer of the places where they do.
+_BY_PLACE = 4
 # Of what values leave over, the part that all words share whatever they say, beside their mean.
 _FLOOR = 0.1
 
@@ -167,8 +170,7 @@ class Removal:
         drawn = _draw(self._rng, n_copies, names)
         if self._by_name:
             return drawn
-        # Every other copy lacks all occurrences of what it lacks, for models that take a word as often as it is there.
-        return _alternating(drawn[:, self._words.kinds], _draw(self._rng, n_copies, places))
+        return _mostly(drawn[:, self._words.kinds], _draw(self._rng, n_copies, places))
 
     def _by_importance(self, n_copies: int) -> Masks:
         """Return copies that lack each word the more often, the larger the root of its largest effect."""
@@ -178,7 +180,7 @@ class Removal:
         drawn = self._rng.random((n_copies, len(rates))) < rates
         if self._by_name:
             return np.asarray(drawn)
-        return _alternating(drawn[:, kinds], self._rng.random((n_copies, len(kinds))) < rates[kinds])
+        return _mostly(drawn[:, kinds], self._rng.random((n_copies, len(kinds))) < rates[kinds])
 
 
 def find_all(removals: Sequence[Removal], answer: Answer) -> list[Found]:
@@ -222,8 +224,9 @@ def _draw(rng: np.random.Generator, n_copies: int, n_players: int) -> Masks:
     return np.asarray(rng.random((n_copies, n_players)).argsort(axis=1).argsort(axis=1) < counts[:, None])
 
 
-def _alternating(first: Masks, second: Masks) -> Masks:
-    return np.where((np.arange(len(first)) % 2 == 0)[:, None], first, second)
+def _mostly(first: Masks, second: Masks) -> Masks:
+    """Return every fourth copy from the second, and the others from the first."""
+    return np.where((np.arange(len(first)) % _BY_PLACE != 0)[:, None], first, second)
 
 
 def _every_removal(n_players: int) -> Masks:

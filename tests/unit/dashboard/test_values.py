@@ -18,7 +18,8 @@ STAMP = pd.Timestamp("2026-11-20T12:30")
 
 
 def convert(column: Any, value: Any) -> Any:
-    series = pd.Series(column)
+    # Older pandas would make times of objects that are times.
+    series = pd.Series(column, dtype=getattr(column, "dtype", None))
     return converter("x", series.dtype, series)(value)
 
 
