@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -198,7 +199,8 @@ def test_a_model_that_mlflow_serves_has_it_too(of_trees: ScoringExplainer, track
 def test_the_page_on_scoring_explainers_runs(tracking_server: TrackingServer, tmp_path: Path) -> None:
     output = run_blocks("docs/scoring.md", tracking_server, tmp_path)
     assert "(2, 4, 30)" in output
-    assert "breast_cancer_scoring_explainer 1" in output
+    # Another test may have registered one under this name already.
+    assert re.search(r"breast_cancer_scoring_explainer \d", output)
 
 
 def test_the_example_runs(tracking_server: TrackingServer, tmp_path: Path) -> None:
