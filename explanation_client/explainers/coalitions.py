@@ -85,8 +85,8 @@ def draw_pairs(n_players: int, n_pairs: int, *, seed: int) -> Pairs:
     """Return pairs of coalitions of some players: all there are, or a sample by size.
 
     A smaller sample with the same seed holds the first of each size that a larger one holds, as far as sizes get more
-    pairs when there are more to give. Sizes get pairs in proportion to Shapley's kernel, 1 / (s (P - s)); single
-    players come first where there are one and a half pairs for each.
+    pairs when there are more to give. All sizes get as many, which is in proportion to the leverage scores of Shapley's
+    regression (Musco and Witter 2025); single players come first where there are one and a half pairs for each.
 
     Parameters
     ----------
@@ -125,10 +125,10 @@ def _allocate(n_players: int, n_pairs: int, available: list[int]) -> list[int]:
     if 2 * n_pairs >= 3 * n_players:
         counts[0] = min(available[0], left)
         left -= counts[0]
-    sizes = np.arange(1, len(available) + 1)
-    law = 1.0 / (sizes * (n_players - sizes))
+    law = np.ones(len(available))
     if n_players % 2 == 0:
-        law[-1] /= 2
+        # Both sides have this size, so that there are half as many pairs.
+        law[-1] = 0.5
     # What a size has not enough pairs for goes to the others.
     while left:
         room = np.array([min(there - count, left) for there, count in zip(available, counts, strict=True)])
