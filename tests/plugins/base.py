@@ -1,7 +1,7 @@
 """``-m base`` reads only the test files that have such tests, and only the folders that have such files.
 
-It is for an environment without any extra, in which the other files, and the ``conftest.py`` beside them, could not even
-be imported.
+It is for an environment without any extra, in which the other files, and the ``conftest.py`` beside them, could not
+even be imported.
 """
 
 from __future__ import annotations
