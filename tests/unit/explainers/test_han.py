@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+
+torch = pytest.importorskip("torch")
 
 from explanation_client.errors import InvalidArgumentError
 from explanation_client.explainers import HANTextExplainer
