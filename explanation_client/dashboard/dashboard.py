@@ -187,7 +187,11 @@ class ExplanationDashboard:
         """Return what a notebook shows."""
         if self._mode == "html":
             return {"text/html": self._frame(), "text/plain": repr(self)}
-        return self.widget._repr_mimebundle_(**kwargs)
+        shown = self.widget._repr_mimebundle_(**kwargs)
+        bundle, *metadata = shown if isinstance(shown, tuple) else (shown,)
+        # What is seen where no widget can be: a notebook that was saved and is read without its kernel.
+        unseen = {"text/html": f"<div>{self._explanation._repr_html_()}{_NOT_LIVE}</div>", "text/plain": repr(self)}
+        return ({**bundle, **unseen}, *metadata) if metadata else {**bundle, **unseen}
 
     def __repr__(self) -> str:
         return f"ExplanationDashboard of {self._explanation!r}"
@@ -243,6 +247,12 @@ class ExplanationDashboard:
             f'<iframe srcdoc="{html.escape(page)}" sandbox="allow-scripts allow-downloads" '
             'title="Explanation" style="width:100%;height:820px;border:0"></iframe>'
         )
+
+
+_NOT_LIVE = (
+    '<p style="font:13px/1.5 system-ui,sans-serif;opacity:.75">This is a summary. Run the cell to see the dashboard. '
+    "To keep all of it in the notebook and in pages made from it, pass <code>mode=&quot;html&quot;</code>.</p>"
+)
 
 
 def _live_size(explanation: Explanation, max_rows: int) -> ViewSize:

@@ -11,6 +11,9 @@ const load = (digest, script) => {
   return loaded.get(digest);
 };
 
+// How long an answer of the kernel may take until the reader is told what is waited for: milliseconds.
+const PATIENCE = 5000;
+
 const bytesOf = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 const textOf = (view) => new TextDecoder().decode(view);
 
@@ -105,8 +108,14 @@ const render = async ({ model, el }) => {
   for (const kind of ["keydown", "keypress", "keyup"]) el.addEventListener(kind, (event) => event.stopPropagation());
   let unmount = () => {};
   let watcher;
+  // Nobody answers in a page that was made from the notebook, or before its cells were run.
+  const patience = setTimeout(() => {
+    el.textContent =
+      'The dashboard waits for the notebook\'s kernel: run the cell. Pass mode="html" to keep the dashboard in the notebook.';
+  }, PATIENCE);
   try {
     const { config, script, style, sources, live } = await open(model, kernel);
+    clearTimeout(patience);
     const { mount } = await load(config.digest, script);
     const sheet = document.createElement("style");
     sheet.textContent = style;
@@ -143,9 +152,11 @@ const render = async ({ model, el }) => {
       watcher.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "class"] });
     }
   } catch (error) {
+    clearTimeout(patience);
     el.textContent = `The dashboard can't be shown: ${error.message}`;
   }
   return () => {
+    clearTimeout(patience);
     watcher?.disconnect();
     unmount();
     kernel.close();

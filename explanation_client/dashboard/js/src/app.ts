@@ -14,7 +14,7 @@ export interface App {
   readonly root: HTMLElement;
   readonly host: Host;
   readonly store: Store;
-  /** The explanation shown: the first source. */
+  /** The explanation shown: the first source, or one of the same rows in other features. */
   readonly explanation: Explanation;
   /** The explanation of any source, opened when first asked for. */
   open(source: number): Promise<Explanation>;

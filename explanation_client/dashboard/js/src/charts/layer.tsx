@@ -7,6 +7,7 @@ import { type Colors, readColors } from "../theme/colors";
 import type { Frame } from "./plot";
 import { type GridLines, paint, pointAt, type PointSet } from "./points";
 import { type Fact, Tooltip } from "./tooltip";
+import { type Box, type Zoom, zoomByKey } from "./zoom";
 
 interface LayerProps {
   frame: Frame;
@@ -21,6 +22,7 @@ interface LayerProps {
   onSelect?(point: number): void;
   /** The point to go to from one with an arrow key; -1 for none. By default the next to the right, or above. */
   step?(point: number, key: Arrow): number;
+  zoom?: Zoom;
 }
 
 export type Arrow = "ArrowLeft" | "ArrowRight" | "ArrowUp" | "ArrowDown" | "Home" | "End";
@@ -36,18 +38,21 @@ export function PointLayer({
   describe,
   onSelect,
   step,
+  zoom,
 }: LayerProps): JSX.Element {
   const { dark, announce, t } = useApp();
   const canvas = useRef<HTMLCanvasElement>(null);
   const [active, setActive] = useState<{ point: number; byKey: boolean } | null>(null);
   const drawn = useRef<{ set: PointSet; at(x: number, y: number): number } | null>(null);
   const [, redrawn] = useState({});
+  const drag = useDrag(frame, zoom);
   useLayoutEffect(() => {
     const element = canvas.current;
     if (element === null) return;
     const colors = readColors(element);
     const set = points(colors);
     const ratio = Math.min(2, globalThis.devicePixelRatio || 1);
+    if (zoom?.zoomed) leaveOut(set, frame);
     const painted = paint(set, frame.width, frame.height, ratio, colors.background, gridLines(frame, grid, colors));
     element.width = painted.image.width;
     element.height = painted.image.height;
@@ -64,7 +69,9 @@ export function PointLayer({
     announce([title, ...facts.map(([name, value]) => `${name}: ${value}`)].join(", "));
   };
   const onKeyDown = (event: KeyboardEvent): void => {
-    if (ARROWS.includes(event.key)) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (zoom && zoomByKey(event, zoom, frame, here ?? undefined)) setActive(null);
+    else if (ARROWS.includes(event.key)) {
       const next = walk(active?.point ?? marked[0]?.point ?? -1, event.key as Arrow);
       if (next >= 0) go(next);
     } else if (event.key === "Enter" && active !== null) onSelect?.(active.point);
@@ -86,15 +93,20 @@ export function PointLayer({
         style={{ width: `${frame.width}px`, height: `${frame.height}px` }}
         role="img"
         tabIndex={0}
-        aria-label={`${label} ${t("chart.keys")}`}
+        aria-label={`${label} ${t("chart.keys")}${zoom ? ` ${t("chart.zoomKeys")}` : ""}`}
+        onPointerDown={drag.down}
+        onPointerUp={drag.up}
+        onPointerCancel={drag.cancel}
+        onWheel={drag.wheel}
+        onDblClick={zoom?.reset}
         onPointerMove={(event) => {
-          const point = at(event);
+          const point = drag.move(event) ? -1 : at(event);
           if (point !== (active?.point ?? -1)) setActive(point < 0 ? null : { point, byKey: false });
         }}
         onPointerLeave={() => !active?.byKey && setActive(null)}
         onBlur={() => setActive(null)}
         onClick={(event) => {
-          const point = at(event);
+          const point = drag.dragged() ? -1 : at(event);
           if (point >= 0) onSelect?.(point);
         }}
         onKeyDown={onKeyDown}
@@ -104,11 +116,84 @@ export function PointLayer({
           const spot = place(point);
           return spot && <circle key={kind} class={`xd-ring xd-ring-${kind}`} cx={spot[0]} cy={spot[1]} r={7} />;
         })}
+        {drag.box && <Dragged box={drag.box} />}
         {here && <circle class="xd-ring xd-ring-active" cx={here[0]} cy={here[1]} r={6} />}
       </svg>
       {here && active && <Tooltip x={here[0]} y={here[1]} width={frame.width} {...describe(active.point)} />}
     </>
   );
+}
+
+interface Drag {
+  /** What is being dragged over. */
+  readonly box: Box | null;
+  down(event: PointerEvent): void;
+  /** Whether a box is being dragged. */
+  move(event: PointerEvent): boolean;
+  up(event: PointerEvent): void;
+  cancel(): void;
+  wheel(event: WheelEvent): void;
+  /** Whether the last press was no click. */
+  dragged(): boolean;
+}
+
+const LEAST_DRAG = 6;
+
+/** Dragging a box over the chart zooms in to it; so does the wheel with Ctrl, as on maps. Fingers scroll the page. */
+function useDrag(frame: Frame, zoom: Zoom | undefined): Drag {
+  const [box, setBox] = useState<Box | null>(null);
+  const from = useRef<readonly [number, number] | null>(null);
+  const moved = useRef(false);
+  const end = (): void => {
+    from.current = null;
+    setBox(null);
+  };
+  return {
+    box,
+    down: (event) => {
+      moved.current = false;
+      if (zoom === undefined || event.button !== 0 || event.pointerType === "touch") return;
+      from.current = [event.offsetX, event.offsetY];
+      (event.currentTarget as Element).setPointerCapture(event.pointerId);
+    },
+    move: (event) => {
+      if (from.current === null) return false;
+      const [x, y] = from.current;
+      moved.current ||= Math.hypot(event.offsetX - x, event.offsetY - y) >= LEAST_DRAG;
+      if (moved.current && zoom) setBox(boxOf(frame, zoom, [x, y, event.offsetX, event.offsetY]));
+      return moved.current;
+    },
+    up: () => {
+      if (box !== null && zoom) zoom.to(frame, box);
+      end();
+    },
+    cancel: end,
+    wheel: (event) => {
+      if (zoom === undefined || !(event.ctrlKey || event.metaKey)) return;
+      event.preventDefault();
+      zoom.by(frame, event.deltaY < 0 ? 0.8 : 1.25, [event.offsetX, event.offsetY]);
+    },
+    dragged: () => moved.current,
+  };
+}
+
+/** A box inside the axes; all of an axis that is not zoomed, or along which hardly anything was dragged. */
+function boxOf({ left, top, right, bottom }: Frame, { x, y }: Zoom, [x0, y0, x1, y1]: Box): Box {
+  const across = x.kind === "category" || Math.abs(x1 - x0) < LEAST_DRAG ? [left, right] : [x0, x1].sort((a, b) => a - b);
+  const up = y.kind === "category" || Math.abs(y1 - y0) < LEAST_DRAG ? [top, bottom] : [y0, y1].sort((a, b) => a - b);
+  return [Math.max(left, across[0]), Math.max(top, up[0]), Math.min(right, across[1]), Math.min(bottom, up[1])];
+}
+
+function Dragged({ box: [x0, y0, x1, y1] }: { box: Box }): JSX.Element {
+  return <rect class="xd-dragged" x={x0} y={y0} width={Math.max(0, x1 - x0)} height={Math.max(0, y1 - y0)} />;
+}
+
+/** Points beside the part that is shown are not drawn. */
+function leaveOut({ count, x, y }: PointSet, { left, top, right, bottom }: Frame): void {
+  for (let i = 0; i < count; i++) {
+    const inside = x[i] >= left - 1 && x[i] <= right + 1 && y[i] >= top - 1 && y[i] <= bottom + 1;
+    if (!inside) x[i] = y[i] = NaN;
+  }
 }
 
 function gridLines(

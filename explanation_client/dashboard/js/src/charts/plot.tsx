@@ -122,7 +122,7 @@ function layOut({ width, height, x, y, least, down }: Layout, format: Format): F
   const top = 10;
   const rough = makeScale(y, height - 40, top, format, y.kind === "category" ? 18 : 56);
   const widest = longest(rough.ticks.map((tick) => tick.label));
-  const left = Math.round(Math.min(width * 0.4, 170, Math.max(least, Math.max(1, widest) * DIGIT + 34)));
+  const left = Math.round(Math.min(width * 0.36, y.kind === "category" ? 260 : 170, Math.max(least, Math.max(1, widest) * DIGIT + 34)));
   const right = width - 14;
   const narrow = x.kind === "category" ? Math.max(24, (right - left) / Math.max(1, x.names.length)) : 80;
   const crossed = makeScale(x, left, right, format, Math.min(80, narrow));

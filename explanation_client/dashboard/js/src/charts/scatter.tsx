@@ -9,6 +9,7 @@ import { type Frame, Plot } from "./plot";
 import { pointStyle } from "./points";
 import { columnDomain, type Domain } from "./scale";
 import type { Fact } from "./tooltip";
+import { useZoom, ZoomButtons } from "./zoom";
 
 interface ScatterProps {
   x: Column;
@@ -50,6 +51,7 @@ export function Scatter({
 }: ScatterProps): JSX.Element {
   const xs = useMemo(() => columnDomain(x), [x]);
   const ys = useMemo(() => yDomain ?? columnDomain(y), [y, yDomain]);
+  const zoom = useZoom(xs, ys);
   const [spreadX, spreadY] = [jitter?.x ?? x.kind === "category", jitter?.y ?? y.kind === "category"];
   const marked = useMemo(
     () => [
@@ -61,8 +63,8 @@ export function Scatter({
   return (
     <Plot
       height={height}
-      x={xs}
-      y={ys}
+      x={zoom.x}
+      y={zoom.y}
       xLabel={xLabel}
       yLabel={yLabel}
       canvas={(frame) => (
@@ -79,10 +81,12 @@ export function Scatter({
           grid={{ x: xs.kind !== "category", y: ys.kind !== "category" }}
           label={label}
           marked={marked}
+          zoom={zoom}
           describe={describe}
           onSelect={onSelect}
         />
       )}
+      over={xs.kind === "category" && ys.kind === "category" ? undefined : (frame) => <ZoomButtons zoom={zoom} frame={frame} />}
     >
       {children}
     </Plot>

@@ -12,6 +12,7 @@ import { type Frame, Plot } from "./plot";
 import { pointStyle, type PointSet } from "./points";
 import { type Domain, makeScale } from "./scale";
 import { type Fact, Tooltip } from "./tooltip";
+import { useZoom, ZoomButtons } from "./zoom";
 
 export interface Band {
   readonly name: string;
@@ -51,6 +52,7 @@ export function Spread({
 }: SpreadProps): JSX.Element {
   const y = useMemo<Domain>(() => ({ kind: "category", names: bands.map(({ name }) => name) }), [bands]);
   const height = bands.length * BAND + 56;
+  const zoom = useZoom(x, y);
   const nRows = bands[0]?.values.length ?? 0;
   const [active, setActive] = useState(-1);
   const over = (frame: Frame): JSX.Element => {
@@ -89,24 +91,27 @@ export function Spread({
       describe={(point) => describe(Math.floor(point / nRows), point % nRows)}
       onSelect={(point) => onSelect(point % nRows)}
       step={stepper(bands, mask)}
+      zoom={zoom}
     />
   );
   return (
     <Plot
       height={height}
-      x={x}
+      x={kind === "swarm" ? zoom.x : x}
       y={y}
       xLabel={xLabel}
       yLabel=""
       grid="x"
       down
       canvas={kind === "swarm" ? canvas : undefined}
-      over={kind === "swarm" ? undefined : over}
+      over={kind === "swarm" ? (frame) => <ZoomButtons zoom={zoom} frame={frame} /> : over}
       label={kind === "swarm" ? undefined : label}
     >
       {(frame) => (
         <>
-          <line class="xd-zero" x1={frame.x(0)} x2={frame.x(0)} y1={frame.top} y2={frame.bottom} />
+          {frame.x(0) >= frame.left && frame.x(0) <= frame.right && (
+            <line class="xd-zero" x1={frame.x(0)} x2={frame.x(0)} y1={frame.top} y2={frame.bottom} />
+          )}
           {kind !== "swarm" &&
             bands.map((band, i) => (
               <g key={i}>
@@ -144,14 +149,22 @@ function swarm(bands: readonly Band[], frame: Frame, colors: Colors, mask: Uint8
     const at = (row: number): number => frame.x(values[row]);
     const first = b * nRows;
     // Once to see how high the heap grows, once to build it.
-    for (let row = 0; row < nRows; row++) columns[Math.max(0, at(row) / cell) | 0]++;
+    for (let row = 0; row < nRows; row++) {
+      const place = at(row);
+      if (place >= frame.left && place <= frame.right) columns[(place / cell) | 0]++;
+    }
     const highest = columns.reduce((most, found) => Math.max(most, found), 1);
     const step = Math.min(radius * 1.7, (2 * half) / highest);
     columns.fill(0);
     const middle = frame.y(b);
     for (let row = 0; row < nRows; row++) {
       const place = at(row);
-      const k = columns[Math.max(0, place / cell) | 0]++;
+      // What lies beside the part that is shown takes no room in it.
+      if (!(place >= frame.left && place <= frame.right)) {
+        set.x[first + row] = NaN;
+        continue;
+      }
+      const k = columns[(place / cell) | 0]++;
       const offset = (k & 1 ? (k + 1) >> 1 : -(k >> 1)) * step;
       set.x[first + row] = mask !== null && !mask[row] ? NaN : place;
       set.y[first + row] = middle + Math.max(-half, Math.min(half, offset));

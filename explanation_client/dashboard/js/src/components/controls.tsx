@@ -237,6 +237,9 @@ const ICONS = {
   auto: "M8 2.5a5.5 5.5 0 100 11zM8 2.5a5.5 5.5 0 110 11z",
   previous: "M10 3.5L5.5 8l4.5 4.5",
   next: "M6 3.5L10.5 8 6 12.5",
+  plus: "M8 3.5v9M3.5 8h9",
+  minus: "M3.5 8h9",
+  whole: "M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10",
   close: "M4 4l8 8M12 4l-8 8",
   info: "M8 1.8a6.2 6.2 0 100 12.4A6.2 6.2 0 008 1.8zM8 7.3v3.9M8 4.8v.01",
 } as const;

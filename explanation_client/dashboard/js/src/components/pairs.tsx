@@ -15,6 +15,13 @@ export interface PairRow {
   /** Beside the name: feature values, or how a rank changed. */
   readonly detail?: string;
   readonly change?: { readonly text: string; readonly tone: "up" | "down" | "same" };
+  /** A further number at the end of the line. */
+  readonly distance?: { readonly value: number; readonly text: string };
+  /** What is remarkable about it, in a word. */
+  readonly flag?: string;
+  /** What a click on the name does. */
+  readonly title?: string;
+  onSelect?(): void;
 }
 
 interface PairsProps {
@@ -22,9 +29,11 @@ interface PairsProps {
   /** What the first and the second bar are. */
   names: readonly [string, string];
   label: string;
+  /** What the change and the further number are. */
+  heads?: readonly [string, string];
 }
 
-export function Pairs({ rows, names, label }: PairsProps): JSX.Element {
+export function Pairs({ rows, names, label, heads }: PairsProps): JSX.Element {
   const [low, top] = ends(rows);
   const high = top || (low < 0 ? 0 : 1);
   const percent = (value: number): string => `${(100 * (value - low)) / (high - low)}%`;
@@ -38,11 +47,26 @@ export function Pairs({ rows, names, label }: PairsProps): JSX.Element {
           </span>
         ))}
       </div>
-      <ol class="xd-pair-list" aria-label={label}>
+      <ol class={`xd-pair-list ${heads ? "xd-pair-wide" : ""}`} aria-label={label}>
+        {heads && (
+          <li class="xd-pair-heads" aria-hidden="true">
+            <span />
+            <span />
+            <span />
+            <span class="xd-pair-change">{heads[0]}</span>
+            {rows.some(({ distance }) => distance) && <span class="xd-pair-distance">{heads[1]}</span>}
+          </li>
+        )}
         {rows.map((row) => (
           <li key={row.key} class="xd-pair">
             <span class="xd-pair-name">
-              <Name text={row.name} />
+              {row.onSelect ? (
+                <button type="button" class="xd-pair-link" title={row.title} onClick={row.onSelect}>
+                  <Name text={row.name} />
+                </button>
+              ) : (
+                <Name text={row.name} />
+              )}
               {row.detail !== undefined && <span class="xd-bar-detail">{row.detail}</span>}
             </span>
             <span class="xd-pair-bars">
@@ -66,6 +90,15 @@ export function Pairs({ rows, names, label }: PairsProps): JSX.Element {
               ))}
             </span>
             {row.change && <span class={`xd-pair-change xd-change-${row.change.tone}`}>{row.change.text}</span>}
+            {row.distance && (
+              <span class={`xd-pair-distance ${row.flag ? "xd-flagged" : ""}`}>
+                <span class="xd-unseen">{heads?.[1]}: </span>
+                <span class="xd-pair-number" data-distance={row.distance.value}>
+                  {row.distance.text}
+                </span>
+                {row.flag && <span class="xd-unseen">{row.flag}</span>}
+              </span>
+            )}
           </li>
         ))}
       </ol>

@@ -89,6 +89,12 @@ export class Format {
     };
   }
 
+  /** A number with so many decimals. */
+  fixed(value: number, decimals: number): string {
+    const digits = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
+    return value.toLocaleString(this.language, digits).replaceAll("-", MINUS);
+  }
+
   /** A tick of an axis with steps of a size. */
   tick(value: number, step: number): string {
     const size = Math.max(Math.abs(value), Math.abs(step));
@@ -103,6 +109,12 @@ export class Format {
 
   percent(value: number): string {
     return this.#percent.format(value);
+  }
+
+  /** A part of a whole, with a decimal: shares that stand below each other. */
+  share(value: number): string {
+    const digits = { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 } as const;
+    return value.toLocaleString(this.language, digits);
   }
 
   /** A moment of ISO 8601, in the reader's own zone. */

@@ -1,6 +1,8 @@
 /** Summaries of columns: bins, densities, quantiles. */
 
 import { bisectRight, tickStep, ticks } from "d3-array";
+import type { Figures } from "./explanation";
+import type { Numbers } from "./parquet";
 
 export interface Bins {
   /** One more than there are bins. */
@@ -99,4 +101,29 @@ export function ranks(values: ArrayLike<number>): Float64Array {
   const out = new Float64Array(values.length).fill(NaN);
   known.forEach((row, place) => (out[row] = known.length > 1 ? place / (known.length - 1) : 0.5));
   return out;
+}
+
+/** Figures of the rows at hand, where those of all rows are not stored, or only some rows are meant. */
+export function figuresFrom(values: Numbers, mask: Uint8Array | null = null): Figures {
+  const kept = values.filter((value, row) => !Number.isNaN(value) && (mask === null || mask[row] > 0));
+  const [min, q05, q25, q50, q75, q95, max] = quantiles(kept, [0, 0.05, 0.25, 0.5, 0.75, 0.95, 1]);
+  let [sum, sumAbs, squares] = [0, 0, 0];
+  for (const value of kept) {
+    sum += value;
+    sumAbs += Math.abs(value);
+  }
+  const mean = sum / kept.length;
+  for (const value of kept) squares += (value - mean) ** 2;
+  return {
+    meanAbs: sumAbs / kept.length,
+    mean,
+    std: Math.sqrt(squares / kept.length),
+    min,
+    q05,
+    q25,
+    q50,
+    q75,
+    q95,
+    max,
+  };
 }

@@ -210,7 +210,7 @@ function Comparison({ data, labels, local, cohorts, active }: Parts & { cohorts:
           {t("cohort.show")}
         </Button>
       </div>
-      <div class="xd-table-frame" tabIndex={0} role="region" aria-label={t("cohort.metric")}>
+      <div class="xd-table-frame xd-table-fit" tabIndex={0} role="region" aria-label={t("cohort.metric")}>
         <table class="xd-table">
           <thead>
             <tr>

@@ -10,8 +10,10 @@ import { Name } from "../components/name";
 import { type PairRow, Pairs, pairsSvg } from "../components/pairs";
 import type { TableData } from "../lib/csv";
 import { folded, shown } from "../lib/text";
+import type { Drift, Moved, Pair } from "../model/drift";
 import type { Explanation } from "../model/explanation";
 import { definePanel } from "../panel";
+import { Spreads, useDrift, Verdict } from "./drift";
 
 export const compareExplanationsPanel = definePanel<"second">({
   id: "explanations2",
@@ -25,14 +27,15 @@ export const compareExplanationsPanel = definePanel<"second">({
 function CompareExplanations(): JSX.Element {
   const app = useApp();
   const { host, store, explanation, t } = app;
-  const wanted = useShown((state) => state.source);
-  const source = wanted > 0 && wanted < host.sources.length ? wanted : 1;
+  const [wanted, here] = [useShown((state) => state.source), useShown((state) => state.shown)];
+  const others = host.sources.map((_, i) => i).filter((i) => i !== (here < host.sources.length ? here : 0));
+  const source = others.includes(wanted) ? wanted : others[0];
   const loaded = useLoaded(() => app.open(source), [explanation, source]);
   const chooser = host.sources.length > 2 && (
     <Select
       label={t("compare.with")}
       value={String(source)}
-      choices={host.sources.slice(1).map(({ label }, i) => ({ value: String(i + 1), label: shown(label, 60) || t("compare.number", { n: i + 2 }) }))}
+      choices={others.map((i) => ({ value: String(i), label: shown(host.sources[i].label, 60) || t("compare.number", { n: i + 1 }) }))}
       onChange={(chosen) => store.set({ source: Number(chosen) })}
     />
   );
@@ -52,53 +55,121 @@ function CompareExplanations(): JSX.Element {
 
 function Comparison({ other, chooser }: { other: Explanation; chooser: JSX.Element | false }): JSX.Element {
   const { store, explanation, t, format } = useApp();
-  const { topK, search } = useShown((state) => state);
-  const [{ unit }, set] = useSettings("compare", { unit: "share" });
-  const pair = [explanation, other] as const;
-  const compared = useMemo(() => compare(pair, unit === "share"), [explanation, other, unit]);
-  const names = pair.map((each, i) => each.label || each.info.comment || t("compare.number", { n: i + 1 })) as [string, string];
-  const found = useMemo(() => compared?.filter(({ name }) => folded(name).includes(folded(search.trim()))) ?? [], [compared, search]);
+  const { topK, search, feature } = useShown((state) => state);
+  const [{ unit, sort, baseline }, set] = useSettings("compare", { unit: "share", sort: "importance", baseline: "" });
+  const asShare = unit === "share";
+  // What was there first is what the other one is measured by, unless somebody says otherwise.
+  const turned = baseline === "" ? other.info.createdAt < explanation.info.createdAt : baseline === "second";
+  const pair: Pair<Explanation> = turned ? [other, explanation] : [explanation, other];
+  const labels = [explanation, other].map((each, i) => each.label || each.info.comment || t("compare.number", { n: i + 1 }));
+  const names = (turned ? [labels[1], labels[0]] : labels) as [string, string];
+  const compared = useMemo(() => compare(pair, asShare), [...pair, asShare]);
+  const drift = useDrift(pair);
+  const known = new Map(drift.found?.features.map((line) => [line.name, line]));
+  const ordered = useMemo(() => (sort === "change" && drift.found ? byChange(compared ?? [], drift.found) : (compared ?? [])), [compared, sort, drift.found]);
+  const found = ordered.filter(({ name }) => folded(name).includes(folded(search.trim())));
   const most = Math.min(1000, Math.max(1, compared?.length ?? 1));
-  const title = t(unit === "share" ? "compare.share" : "global.meanAbs");
-  const text = unit === "share" ? (value: number): string => (Number.isNaN(value) ? "–" : format.percent(value)) : format.series(found.flatMap(({ values }) => values));
-  const rows: PairRow[] = found.slice(0, Math.min(topK, most)).map(({ name, values, ranks }) => ({
-    key: name,
-    name,
-    values,
-    texts: [text(values[0]), text(values[1])],
-    change: { text: changeText(ranks, t), tone: tone(ranks) },
-  }));
-  const table = (): TableData => ({
-    columns: [t("local.feature"), ...names, ...names.map((name) => `${t("compare.rank")}: ${name}`)],
-    rows: found.map(({ name, values, ranks }) => [name, ...values.map((value) => (Number.isNaN(value) ? null : value)), ...ranks]),
+  const title = t(asShare ? "compare.share" : "global.meanAbs");
+  const text = asShare ? (value: number): string => (Number.isNaN(value) ? "–" : format.share(value)) : format.series(found.flatMap(({ values }) => values));
+  const hasLocal = drift.locals !== null && drift.why === null;
+  const rows: PairRow[] = found.slice(0, Math.min(topK, most)).map(({ name, values, ranks }) => {
+    const line = known.get(name);
+    const position = explanation.features.indexOf(name);
+    return {
+      key: name,
+      name,
+      values,
+      texts: [text(values[0]), text(values[1])],
+      change: { text: changeText(ranks, t), tone: tone(ranks) },
+      ...(hasLocal && line ? { distance: { value: line.distance, text: Number.isNaN(line.distance) ? "–" : format.fixed(line.distance, 3) } } : {}),
+      ...(drift.judged && line?.moved ? { flag: t("drift.flag") } : {}),
+      ...(hasLocal && position >= 0 ? { title: t("drift.open", { name: shown(name, 60) }), onSelect: () => store.set({ feature: position }) } : {}),
+    };
   });
+  const chosen = feature !== null ? explanation.features[feature] : (drift.found?.features[0]?.name ?? "");
+  const table = (): TableData => tableOf(found, names, known, title, t);
   return (
     <>
       <div class="xd-controls">
         {chooser}
-        <Slider label={t("control.topK")} min={1} max={most} value={Math.min(topK, most)} onChange={(chosen) => store.set({ topK: chosen })} />
+        <Select
+          label={t("drift.baseline")}
+          value={turned ? "second" : "first"}
+          choices={labels.map((label, i) => ({ value: i === 0 ? "first" : "second", label: shown(label, 40) }))}
+          onChange={(value) => set({ baseline: value })}
+        />
+        <Slider label={t("control.topK")} min={1} max={most} value={Math.min(topK, most)} onChange={(value) => store.set({ topK: value })} />
+        <Segmented
+          label={t("control.sort")}
+          value={sort === "change" ? "change" : "importance"}
+          choices={(["importance", "change"] as const).map((value) => ({ value, label: t(value === "change" ? "drift.change" : "control.sort.importance") }))}
+          onChange={(value) => set({ sort: value })}
+        />
         <Segmented
           label={t("control.magnitude")}
-          value={unit === "share" ? "share" : "value"}
+          value={asShare ? "share" : "value"}
           choices={[
             { value: "share", label: t("compare.shares") },
             { value: "value", label: t("compare.values") },
           ]}
-          onChange={(chosen) => set({ unit: chosen })}
+          onChange={(value) => set({ unit: value })}
         />
-        <Search label={t("control.search")} value={search} onChange={(text) => store.set({ search: text })} />
+        <Search label={t("control.search")} value={search} onChange={(value) => store.set({ search: value })} />
       </div>
-      <Facts pair={pair} names={names} />
-      {unit !== "share" && explanation.info.outputSpace !== other.info.outputSpace && <Notice>{t("compare.units")}</Notice>}
+      <Verdict drift={drift} pair={pair} names={names} />
+      {!asShare && pair[0].info.outputSpace !== pair[1].info.outputSpace && <Notice>{t("compare.units")}</Notice>}
       {compared === null ? (
         <Message>{t("need.global")}</Message>
       ) : (
-        <Figure title={title} notes={[t("compare.order")]} table={table} svg={(frame) => pairsSvg(frame, title, rows, names)}>
-          {rows.length === 0 ? <Message>{t("chart.empty")}</Message> : <Pairs rows={rows} names={names} label={title} />}
+        <Figure
+          title={title}
+          notes={[sort !== "change" && t("compare.order"), hasLocal && t("drift.distanceNote")]}
+          table={table}
+          svg={(frame) => pairsSvg(frame, title, rows, names)}
+        >
+          {rows.length === 0 ? (
+            <Message>{t("chart.empty")}</Message>
+          ) : (
+            <Pairs rows={rows} names={names} label={title} heads={[t("compare.rank"), t("drift.distance")]} />
+          )}
         </Figure>
       )}
+      {drift.locals && <Spreads pair={pair} names={names} locals={drift.locals} feature={chosen} />}
+      <Facts pair={pair} names={names} />
     </>
   );
+}
+
+/** The features in the order of how much they changed. */
+function byChange(compared: readonly Compared[], { features }: Drift): readonly Compared[] {
+  const place = new Map(features.map(({ name }, i) => [name, i]));
+  return [...compared].sort((a, b) => (place.get(a.name) ?? Infinity) - (place.get(b.name) ?? Infinity));
+}
+
+function tableOf(
+  found: readonly Compared[],
+  names: readonly [string, string],
+  known: ReadonlyMap<string, Moved>,
+  title: string,
+  t: ReturnType<typeof useApp>["t"],
+): TableData {
+  const stated = (value: number | undefined): number | null => (value === undefined || Number.isNaN(value) ? null : value);
+  return {
+    columns: [
+      t("local.feature"),
+      ...names.map((name) => `${title}: ${name}`),
+      ...names.map((name) => `${t("compare.rank")}: ${name}`),
+      t("drift.change"),
+      t("drift.distance"),
+      t("drift.ks"),
+      t("drift.pValue"),
+      t("drift.flag"),
+    ],
+    rows: found.map(({ name, values, ranks }) => {
+      const line = known.get(name);
+      return [name, ...values.map(stated), ...ranks, stated(line?.change), stated(line?.distance), stated(line?.ks), stated(line?.pValue), line?.moved ?? null];
+    }),
+  };
 }
 
 /** What the two explanations are, line by line; what they agree in is said once more than it needs, and so is seen. */
@@ -112,7 +183,7 @@ function Facts({ pair, names }: { pair: readonly [Explanation, Explanation]; nam
     [t("info.created"), pair.map(({ info }) => format.moment(info.createdAt))],
   ] as const;
   return (
-    <div class="xd-table-frame" tabIndex={0} role="region" aria-label={t("app.details")}>
+    <div class="xd-table-frame xd-table-fit" tabIndex={0} role="region" aria-label={t("app.details")}>
       <table class="xd-table">
         <thead>
           <tr>

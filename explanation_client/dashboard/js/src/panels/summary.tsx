@@ -17,7 +17,7 @@ import type { Aggregates, Figures } from "../model/explanation";
 import type { Local } from "../model/local";
 import type { Numbers } from "../model/parquet";
 import { matching, ranked } from "../model/ranking";
-import { quantiles } from "../model/stats";
+import { figuresFrom } from "../model/stats";
 import { definePanel, type Given } from "../panel";
 
 type Parts = Given<"local", "data" | "labels" | "aggregates">;
@@ -102,7 +102,7 @@ function SummaryChart({
   const { info } = explanation;
   const drawn = features.subarray(0, count);
   const figuresOf = (position: number): Figures =>
-    exact?.of(output, position) ?? figures(local.values(output, position), mask);
+    exact?.of(output, position) ?? figuresFrom(local.values(output, position), mask);
   const bands = useMemo<Band[]>(
     () =>
       Array.from(drawn, (position) => {
@@ -196,7 +196,7 @@ function SummaryChart({
         bands={bands}
         kind={kind}
         x={x}
-        xLabel={t("summary.importance")}
+        xLabel={t("summary.direction")}
         label={`${title}. ${t("info.features", { n: bands.length })}, ${t("info.rows", { n: local.rows.count })}.`}
         mask={mask}
         selected={row === null ? -1 : local.rows.find(row)}
@@ -236,29 +236,4 @@ function meanAbs(values: Numbers, mask: Uint8Array | null): number {
     sum += Math.abs(values[row]);
   }
   return known ? sum / n : NaN;
-}
-
-/** Figures of the rows at hand, where those of all rows are not stored, or only some rows are meant. */
-function figures(values: Numbers, mask: Uint8Array | null): Figures {
-  const kept = values.filter((value, row) => !Number.isNaN(value) && (mask === null || mask[row] > 0));
-  const [min, q05, q25, q50, q75, q95, max] = quantiles(kept, [0, 0.05, 0.25, 0.5, 0.75, 0.95, 1]);
-  let [sum, sumAbs, squares] = [0, 0, 0];
-  for (const value of kept) {
-    sum += value;
-    sumAbs += Math.abs(value);
-  }
-  const mean = sum / kept.length;
-  for (const value of kept) squares += (value - mean) ** 2;
-  return {
-    meanAbs: sumAbs / kept.length,
-    mean,
-    std: Math.sqrt(squares / kept.length),
-    min,
-    q05,
-    q25,
-    q50,
-    q75,
-    q95,
-    max,
-  };
 }

@@ -30,7 +30,11 @@ export function Dashboard({ root, host, options }: DashboardProps): JSX.Element 
   const t = useMemo(() => translator(language, format), [language, format]);
   const dark = useTheme(root, store);
   const open = useMemo(() => opener(host), [host]);
-  const loaded = useLoaded(() => open(0), [open]);
+  const wanted = usePicked(store, (state) => state.shown);
+  const source = wanted > 0 && wanted < host.sources.length ? wanted : 0;
+  // The model takes the rows of the first.
+  const present = useMemo<Host>(() => (source === 0 ? host : { ...host, model: undefined }), [host, source]);
+  const loaded = useLoaded(() => open(source), [open, source]);
   useLayoutEffect(() => {
     root.lang = language;
     // JupyterLab must not take the arrow keys for its own.
@@ -55,7 +59,7 @@ export function Dashboard({ root, host, options }: DashboardProps): JSX.Element 
       </main>
     );
   }
-  return <Opened {...{ root, host, store, open, t, format, dark }} explanation={loaded.value} />;
+  return <Opened {...{ root, host: present, store, open, t, format, dark }} explanation={loaded.value} />;
 }
 
 /** What waits says so only after a moment, so that nothing flickers. */

@@ -2,8 +2,8 @@
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { useApp, useOutput, useShown } from "../app";
-import { IconButton, Select } from "../components/controls";
+import { useApp, useLoaded, useOutput, useShown } from "../app";
+import { IconButton, Segmented, Select } from "../components/controls";
 import { Name } from "../components/name";
 import { shown } from "../lib/text";
 import type { Info } from "../model/manifest";
@@ -32,6 +32,7 @@ export function Header(): JSX.Element {
           </p>
         </div>
         <div class="xd-header-tools">
+          <Spaces />
           {info.outputs.length > 1 && (
             <Select
               label={t("app.class")}
@@ -56,6 +57,36 @@ export function Header(): JSX.Element {
       {open && <Details info={info} />}
     </header>
   );
+}
+
+/** Raw or engineered features, where the same rows are explained in both. */
+function Spaces(): JSX.Element | null {
+  const { host, store, explanation, open, t } = useApp();
+  const loaded = useLoaded(
+    () => Promise.all(host.sources.map((_, i) => (host.sources.length > 1 ? open(i).catch(() => null) : null))),
+    [open],
+  );
+  if (loaded.status !== "ready") return null;
+  const { info } = explanation;
+  const spaces = ["raw", "engineered"] as const;
+  const places = spaces.map((space) =>
+    info.featureSpace === space
+      ? loaded.value.indexOf(explanation)
+      : loaded.value.findIndex((other) => other?.info.featureSpace === space && sameRows(other.info, info)),
+  );
+  if (places.some((place) => place < 0)) return null;
+  return (
+    <Segmented
+      label={t("info.featureSpace")}
+      value={info.featureSpace === "raw" ? "raw" : "engineered"}
+      choices={spaces.map((space) => ({ value: space, label: t(`info.${space}`) }))}
+      onChange={(space) => store.set({ shown: places[spaces.indexOf(space)], feature: null, search: "" })}
+    />
+  );
+}
+
+function sameRows(a: Info, b: Info): boolean {
+  return a.task === b.task && a.nRows === b.nRows && a.outputs.join("\n") === b.outputs.join("\n");
 }
 
 function modelName(info: Info): string | undefined {

@@ -22,7 +22,9 @@ export interface State {
   readonly allRows: boolean;
   /** The active subset of rows, as the cohorts write it; empty for all. */
   readonly cohort: string;
-  /** Which source the first one is compared with. */
+  /** Which source is shown: another one than the first where it explains the same in other features. */
+  readonly shown: number;
+  /** Which source it is compared with. */
   readonly source: number;
   readonly theme: "auto" | "light" | "dark";
   /** Settings of single panels, by "panel.name". */
@@ -42,6 +44,7 @@ export const DEFAULTS: State = {
   feature: null,
   allRows: false,
   cohort: "",
+  shown: 0,
   source: 1,
   theme: "auto",
   settings: {},
@@ -76,7 +79,7 @@ export function decodeState(text: string): State {
 
 function allowed(name: keyof State, value: Primitive): boolean {
   if (name === "row" || name === "row2" || name === "feature") return value === null || whole(value);
-  if (name === "output" || name === "topK" || name === "source") return value === -1 || whole(value);
+  if (name === "output" || name === "topK" || name === "source" || name === "shown") return value === -1 || whole(value);
   return value !== null && !PRIVATE.has(name) && (CHOICES[name]?.includes(value) ?? true);
 }
 

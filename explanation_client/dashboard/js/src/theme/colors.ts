@@ -18,19 +18,19 @@ export interface Colors {
   readonly heat: readonly Rgb[];
 }
 
-// Cividis: lightness rises evenly, and hardly any colour vision changes it.
-const CIVIDIS = [
-  "#00224e",
-  "#083370",
-  "#35456c",
-  "#4f576c",
-  "#666970",
-  "#7d7c78",
-  "#948e77",
-  "#aea371",
-  "#c8b866",
-  "#e5cf52",
-  "#fee838",
+// Plasma (Smith and van der Walt): lightness rises evenly, so that every colour vision reads it, and so does print.
+const PLASMA = [
+  "#0d0887",
+  "#41049d",
+  "#6a00a8",
+  "#8f0da4",
+  "#b12a90",
+  "#cc4778",
+  "#e16462",
+  "#f2844b",
+  "#fca636",
+  "#fcce25",
+  "#f0f921",
 ].map(parseHex);
 
 export const CATEGORIES = 8;
@@ -50,7 +50,7 @@ export function readColors(element: Element): Colors {
     negative: color("negative"),
     categories: Array.from({ length: CATEGORIES }, (_, i) => color(`category-${i}`)),
     // The end that the background would swallow is left out.
-    ramp: dark ? ramp(0.4, 1) : ramp(0, 0.93),
+    ramp: dark ? ramp(0.22, 1) : ramp(0, 0.86),
     heat: Array.from({ length: 256 }, (_, i) => mix(color("sunken"), color("heat"), i / 255)),
   };
 }
@@ -58,9 +58,9 @@ export function readColors(element: Element): Colors {
 /** Returns 256 colours between two places of the ramp. */
 export function ramp(from: number, to: number): Rgb[] {
   return Array.from({ length: 256 }, (_, i) => {
-    const place = (from + ((to - from) * i) / 255) * (CIVIDIS.length - 1);
-    const low = Math.min(Math.floor(place), CIVIDIS.length - 2);
-    return mix(CIVIDIS[low], CIVIDIS[low + 1], place - low);
+    const place = (from + ((to - from) * i) / 255) * (PLASMA.length - 1);
+    const low = Math.min(Math.floor(place), PLASMA.length - 2);
+    return mix(PLASMA[low], PLASMA[low + 1], place - low);
   });
 }
 
