@@ -187,11 +187,11 @@ class ExplanationDashboard:
         """Return what a notebook shows."""
         if self._mode == "html":
             return {"text/html": self._frame(), "text/plain": repr(self)}
-        shown = self.widget._repr_mimebundle_(**kwargs)
-        bundle, *metadata = shown if isinstance(shown, tuple) else (shown,)
+        shown: Any = self.widget._repr_mimebundle_(**kwargs)
+        data, *metadata = shown if isinstance(shown, tuple) else (shown,)
         # What is seen where no widget can be: a notebook that was saved and is read without its kernel.
         unseen = {"text/html": f"<div>{self._explanation._repr_html_()}{_NOT_LIVE}</div>", "text/plain": repr(self)}
-        return ({**bundle, **unseen}, *metadata) if metadata else {**bundle, **unseen}
+        return ({**data, **unseen}, *metadata) if metadata else {**data, **unseen}
 
     def __repr__(self) -> str:
         return f"ExplanationDashboard of {self._explanation!r}"

@@ -93,7 +93,7 @@ def test_two_explanations_are_compared(shown: Shown) -> None:
     with ExplanationDashboard(first, comparison={"of last week": second}, mode="html").serve() as server:
         shown.page.goto(server.url)
         view = View(shown.page).wait().open("Two explanations")
-        view.panel.get_by_text("of last week").first.wait_for()
+        view.figure("Share of the total global importance").get_by_text("of last week").first.wait_for()
         text = view.panel.inner_text()
     for explanation in (first, second):
         shares = explanation.global_importance_values / explanation.global_importance_values.sum()

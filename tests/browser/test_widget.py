@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbconvert
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -224,3 +227,45 @@ def test_the_state_of_a_widget_is_small_unless_it_is_embedded(case: Case) -> Non
 
     assert size(ExplanationDashboard(case.explanation, case.model, case.rows).widget) < 20_000
     assert size(ExplanationDashboard(case.explanation, embed=True).widget) > 100_000
+
+
+def converted(dashboard: ExplanationDashboard) -> str:
+    """Return the page that nbconvert makes of a notebook that was saved without the state of its widgets."""
+    shown = dashboard._repr_mimebundle_()
+    data = shown[0] if isinstance(shown, tuple) else shown
+    notebook = nbformat.v4.new_notebook()
+    output = nbformat.v4.new_output("execute_result", data, execution_count=1)
+    notebook.cells = [nbformat.v4.new_code_cell("dashboard", outputs=[output], execution_count=1)]
+    page: str = nbconvert.HTMLExporter().from_notebook_node(notebook)[0]
+    return page
+
+
+def test_a_notebook_that_is_read_without_its_kernel_shows_the_importances(case: Case) -> None:
+    page = converted(ExplanationDashboard(case.explanation, case.model, case.rows))
+    text = re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", page[page.index("<body") :]))
+    for name, value in case.explanation.get_feature_importance_dict().items():
+        assert f"{name} {value:.4g}" in text
+    assert "Run the cell to see the dashboard" in text
+    assert "DashboardWidget object" not in text
+
+
+def test_a_page_made_from_a_notebook_holds_the_dashboard_in_a_frame(shown: Shown, case: Case, tmp_path: Path) -> None:
+    path = tmp_path / "notebook.html"
+    path.write_text(converted(ExplanationDashboard(case.explanation, dataset=case.rows, mode="html")), encoding="utf-8")
+    # The page around it asks others for scripts of its own.
+    shown.page.route("https://**", lambda route: route.abort())
+    shown.page.goto(path.as_uri(), wait_until="domcontentloaded")
+    view = View(shown.page.frame_locator("iframe")).wait()
+    assert view.bars("Mean absolute importance") == pytest.approx(case.explanation.get_feature_importance_dict())
+    shown.problems.clear()
+
+
+def test_a_widget_whose_kernel_is_silent_says_what_it_waits_for(shown: Shown, case: Case) -> None:
+    state = ExplanationDashboard(case.explanation, case.model, case.rows).widget.get_state()
+    shown.page.clock.install()
+    shown.page.set_content("<!doctype html><html lang='en'><title>x</title><div id='place'></div>")
+    shown.page.evaluate(f"async (given) => {{ ({ALONE})(given); }}", {"code": state["_esm"], "embedded": {"data": {}}})
+    place = shown.page.locator("#place[data-lm-suppress-shortcuts]")
+    place.wait_for(state="attached")
+    shown.page.clock.fast_forward(10_000)
+    expect(place).to_contain_text("waits for the notebook's kernel")
