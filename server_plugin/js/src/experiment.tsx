@@ -100,8 +100,6 @@ function Table({ runs }: { runs: readonly Run[] }): JSX.Element {
                 <span class="xp-unseen">{t("compare")}</span>
               </th>
               <th scope="col">{t("run")}</th>
-              <th scope="col">{t("when")}</th>
-              <th scope="col">{t("comment")}</th>
               {Array.from({ length: columns }, (_, i) => (
                 <th key={i} scope="col">
                   {i + 1}
@@ -115,16 +113,14 @@ function Table({ runs }: { runs: readonly Run[] }): JSX.Element {
                 <td>
                   <input type="checkbox" aria-label={`${t("compare")}: ${each.run.name}`} checked={chosen.some(({ id }) => id === each.id)} onChange={(event) => toggle(each, event.currentTarget.checked)} />
                 </td>
-                <td>
+                <td class="xp-run">
                   <button type="button" class="xp-link" onClick={() => go({ run: each.run.id, id: each.id })}>
                     <Name text={each.run.name} length={40} />
                   </button>
-                </td>
-                <td>
-                  <When iso={each.uploaded} />
-                </td>
-                <td class="xp-comment">
-                  <Name text={each.comment} length={60} />
+                  <span class="xp-about">
+                    <When iso={each.uploaded} />
+                    {each.comment !== "" && <Name text={each.comment} length={100} />}
+                  </span>
                 </td>
                 {Array.from({ length: columns }, (_, i) => {
                   const name = each.top[i];

@@ -127,6 +127,7 @@ function headerButton(): Hook | null {
     above: header,
     select(isOpen) {
       node.setAttribute("aria-pressed", String(isOpen));
+      node.style.boxShadow = isOpen ? "inset 0 0 0 2px #2272b4" : "";
     },
     nativeSelected: () => null,
   };
@@ -141,6 +142,8 @@ function button(className: string): HTMLElement {
   node.type = "button";
   node.className = className;
   node.textContent = LABEL;
+  // As tall as MLflow's own buttons, whatever their styles make of one without an icon.
+  node.style.cssText = "height:32px;padding:0 12px;align-self:center";
   node.setAttribute(MARK, "");
   return node;
 }

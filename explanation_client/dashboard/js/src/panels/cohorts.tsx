@@ -5,6 +5,7 @@ import { useMemo, useState } from "preact/hooks";
 import { useApp, useOutput, useSettings, useShown } from "../app";
 import { type Cohort, columnOf, type Condition, maskOf, type Origin, readCohorts, readConditions, writeCohorts, writeConditions } from "../cohorts/conditions";
 import { metricsOf } from "../cohorts/metrics";
+import { BriefTable } from "../components/brief";
 import { Button, Check, Field, IconButton, Select } from "../components/controls";
 import { Figure } from "../components/figure";
 import { Message, Notice } from "../components/message";
@@ -210,34 +211,7 @@ function Comparison({ data, labels, local, cohorts, active }: Parts & { cohorts:
           {t("cohort.show")}
         </Button>
       </div>
-      <div class="xd-table-frame xd-table-fit" tabIndex={0} role="region" aria-label={t("cohort.metric")}>
-        <table class="xd-table">
-          <thead>
-            <tr>
-              {metricTable.columns.map((name, i) => (
-                <th key={i} scope="col" class={i > 0 ? "xd-numeric" : undefined}>
-                  <Name text={name} />
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {metrics[0].map(({ key, percent }, i) => (
-              <tr key={key}>
-                <th scope="row">{t(key)}</th>
-                {metrics.slice(0, seen.length).map((side, s) => {
-                  const value = side[i]?.value ?? NaN;
-                  return (
-                    <td key={s} class="xd-numeric" data-value={Number.isNaN(value) ? undefined : value}>
-                      {Number.isNaN(value) ? "–" : percent ? format.percent(value) : format.number(value)}
-                    </td>
-                  );
-                })}
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <BriefTable title={t("cohort.metric")} table={metricTable} text={(value, i) => (metrics[0][i].percent ? format.percent(value) : format.number(value))} />
       {same && <Notice>{t("cohort.same")}</Notice>}
       {!same && pairs.rows.length > 0 && (
         <Figure title={title} notes={[rows?.isSample && t("sample.of", { n: rows.count, total: rows.total })]} table={table} svg={(frame) => pairsSvg(frame, title, pairs.rows, names)}>

@@ -3,10 +3,10 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 import { useApp, useLoaded, useSettings, useShown } from "../app";
+import { BriefTable } from "../components/brief";
 import { Button, Search, Segmented, Select, Slider } from "../components/controls";
 import { Figure } from "../components/figure";
 import { Message, Notice } from "../components/message";
-import { Name } from "../components/name";
 import { type PairRow, Pairs, pairsSvg } from "../components/pairs";
 import type { TableData } from "../lib/csv";
 import { folded, shown } from "../lib/text";
@@ -175,41 +175,14 @@ function tableOf(
 /** What the two explanations are, line by line; what they agree in is said once more than it needs, and so is seen. */
 function Facts({ pair, names }: { pair: readonly [Explanation, Explanation]; names: readonly [string, string] }): JSX.Element {
   const { t, format } = useApp();
-  const lines = [
-    [t("info.method"), pair.map(({ info }) => info.method)],
-    [t("info.model"), pair.map(({ info }) => info.modelType ?? "–")],
-    [t("info.space"), pair.map(({ info }) => info.outputSpace ?? "–")],
-    [t("compare.rows"), pair.map(({ info }) => format.integer(info.nRows))],
-    [t("info.created"), pair.map(({ info }) => format.moment(info.createdAt))],
-  ] as const;
-  return (
-    <div class="xd-table-frame xd-table-fit" tabIndex={0} role="region" aria-label={t("app.details")}>
-      <table class="xd-table">
-        <thead>
-          <tr>
-            <td />
-            {names.map((name, i) => (
-              <th key={i} scope="col">
-                <Name text={name} />
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {lines.map(([name, values]) => (
-            <tr key={name}>
-              <th scope="row">{name}</th>
-              {values.map((value, i) => (
-                <td key={i}>
-                  <Name text={value} />
-                </td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
+  const rows: TableData["rows"] = [
+    [t("info.method"), ...pair.map(({ info }) => info.method)],
+    [t("info.model"), ...pair.map(({ info }) => info.modelType ?? null)],
+    [t("info.space"), ...pair.map(({ info }) => info.outputSpace ?? null)],
+    [t("compare.rows"), ...pair.map(({ info }) => info.nRows)],
+    [t("info.created"), ...pair.map(({ info }) => format.moment(info.createdAt))],
+  ];
+  return <BriefTable title={t("app.details")} table={{ columns: [t("app.details"), ...names], rows }} text={(value) => format.integer(value)} />;
 }
 
 export interface Compared {

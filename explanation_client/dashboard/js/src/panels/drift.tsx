@@ -96,9 +96,15 @@ export function Verdict({ drift, pair, names }: VerdictProps): JSX.Element | nul
           <span data-value={found.ndcg}>{format.fixed(found.ndcg, 3)}</span>
         </Tile>
       </dl>
-      {notes.map((note) => (
-        <Notice key={note}>{note}</Notice>
-      ))}
+      {notes.length > 0 && (
+        <Notice>
+          {notes.map((note) => (
+            <span key={note} class="xd-notice-line">
+              {note}
+            </span>
+          ))}
+        </Notice>
+      )}
     </>
   );
 }

@@ -7,6 +7,7 @@ import { Button, IconButton, Search } from "../components/controls";
 import { Message } from "../components/message";
 import { Name } from "../components/name";
 import type { Value } from "../host";
+import type { Format } from "../i18n/translate";
 import { toCsv } from "../lib/csv";
 import { fileName } from "../lib/save";
 import { folded, shown } from "../lib/text";
@@ -58,6 +59,8 @@ function RowsPanel(parts: Parts): JSX.Element {
     saver.text(`${fileName("rows", explanation.info.id.slice(-6))}.csv`, "text/csv", toCsv(table));
   };
   const visible = columns.slice(0, MOST_COLUMNS);
+  const seen = places.slice(here * PAGE, (here + 1) * PAGE);
+  const texts = new Map(visible.map((column) => [column.key, textOf(column, seen, format, missing)]));
   return (
     <>
       <div class="xd-controls">
@@ -83,7 +86,7 @@ function RowsPanel(parts: Parts): JSX.Element {
             </tr>
           </thead>
           <tbody>
-            {places.slice(here * PAGE, (here + 1) * PAGE).map((place) => {
+            {seen.map((place) => {
               const position = rows.position(place);
               return (
                 <tr key={position} class={position === selected ? "xd-chosen" : undefined}>
@@ -96,7 +99,7 @@ function RowsPanel(parts: Parts): JSX.Element {
                     const value = column.value(place);
                     return (
                       <td key={column.key} class={column.numeric ? "xd-numeric" : undefined} data-value={typeof value === "number" ? value : undefined} title={value === null ? undefined : shown(String(value), 1000)}>
-                        <bdi>{shown(format.value(value, missing), 60)}</bdi>
+                        <bdi>{shown(texts.get(column.key)?.(value) ?? "", 60)}</bdi>
                       </td>
                     );
                   })}
@@ -115,6 +118,14 @@ function RowsPanel(parts: Parts): JSX.Element {
       )}
     </>
   );
+}
+
+/** How a column's values are written: numbers with as many decimals as the others on the page. */
+function textOf({ numeric, value }: Shown, places: readonly number[], format: Format, missing: string): (value: Value) => string {
+  const numbers = numeric ? places.map(value).filter((each) => typeof each === "number") : [];
+  if (numbers.every(Number.isInteger)) return (each) => format.value(each, missing);
+  const series = format.series(numbers);
+  return (each) => (typeof each === "number" ? series(each) : format.value(each, missing));
 }
 
 function SortHead({ column, sort, onSort }: { column: Shown; sort: string; onSort(sort: string): void }): JSX.Element {

@@ -49,7 +49,7 @@ export function Header(): JSX.Element {
           />
         </div>
       </div>
-      {info.comment !== undefined && !open && (
+      {info.comment !== undefined && !open && !label.endsWith(info.comment) && (
         <p class="xd-comment">
           <Name text={info.comment} />
         </p>
