@@ -40,9 +40,11 @@ def table(figure: Locator) -> dict[str, list[Any]]:
     figure.get_by_role("button", name="Show as table").click()
     columns: dict[str, list[Any]] = figure.locator("table").evaluate(
         """table => {
+          const dash = String.fromCharCode(0x2013);
+          const text = (cell) => (cell.textContent === dash ? null : cell.textContent);
+          const read = (cell) => ('value' in cell.dataset ? Number(cell.dataset.value) : text(cell));
           const heads = Array.from(table.querySelectorAll('thead th'), (head) => head.textContent);
-          const rows = Array.from(table.querySelectorAll('tbody tr'), (row) => Array.from(row.children, (cell) =>
-            'value' in cell.dataset ? Number(cell.dataset.value) : cell.textContent.charCodeAt() === 0x2013 ? null : cell.textContent));
+          const rows = Array.from(table.querySelectorAll('tbody tr'), (row) => Array.from(row.children, read));
           return Object.fromEntries(heads.map((head, i) => [head, rows.map((row) => row[i])]));
         }"""
     )

@@ -5,7 +5,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import type { Run } from "./api";
 import { useLoaded, usePage } from "./context";
 import { explanationsOf, type Listed } from "./listing";
-import { Code, Name, Ready, When } from "./parts";
+import { Name, Nothing, Ready, When } from "./parts";
 
 type Sort = "time" | "name" | "feature";
 
@@ -33,13 +33,7 @@ export function Experiment({ experiment, snippet }: { experiment: string; snippe
           setLoading(false);
         };
         if (runs.length === 0) {
-          return (
-            <div class="xp-message">
-              <strong>{t("none")}</strong>
-              <p>{t("how")}</p>
-              <Code text={snippet} />
-            </div>
-          );
+          return <Nothing snippet={snippet} />;
         }
         return (
           <>

@@ -120,8 +120,10 @@ function headerButton(): Hook | null {
   const menu = document.querySelector('main [data-testid="overflow-menu-trigger"]');
   const header = menu?.parentElement;
   if (menu === null || menu === undefined || header === null || header === undefined) return null;
-  const pattern = [...header.querySelectorAll<HTMLElement>("button")].find((each) => each.textContent?.trim() !== "");
+  const pattern = [...header.querySelectorAll<HTMLElement>(`button:not([${MARK}])`)].find((each) => each.textContent?.trim() !== "");
   const node = existing(header) ?? header.insertBefore(button(pattern?.className ?? "du-bois-light-btn"), menu);
+  // Beside no button to look like: as tall as MLflow's are.
+  if (pattern === undefined) node.style.cssText = "height:32px;padding:0 12px;align-self:center";
   return {
     node,
     above: header,
@@ -142,8 +144,6 @@ function button(className: string): HTMLElement {
   node.type = "button";
   node.className = className;
   node.textContent = LABEL;
-  // As tall as MLflow's own buttons, whatever their styles make of one without an icon.
-  node.style.cssText = "height:32px;padding:0 12px;align-self:center";
   node.setAttribute(MARK, "");
   return node;
 }

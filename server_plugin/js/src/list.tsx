@@ -4,19 +4,13 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { usePage } from "./context";
 import type { Listed } from "./listing";
-import { Code, Name, When } from "./parts";
+import { Name, Nothing, When } from "./parts";
 
 export function List({ explanations, snippet }: { explanations: readonly Listed[]; snippet: string }): JSX.Element {
   const { go, t } = usePage();
   const [chosen, setChosen] = useState<readonly Listed[]>([]);
   if (explanations.length === 0) {
-    return (
-      <div class="xp-message">
-        <strong>{t("none")}</strong>
-        <p>{t("how")}</p>
-        <Code text={snippet} />
-      </div>
-    );
+    return <Nothing snippet={snippet} />;
   }
   // Two at most: a third takes the place of the first.
   const toggle = (each: Listed, on: boolean): void => setChosen([...chosen.filter(({ id }) => id !== each.id), ...(on ? [each] : [])].slice(-2));

@@ -51,7 +51,19 @@ export function Ready<T>({ loaded, children }: { loaded: Loaded<T>; children(val
   return <>{children(loaded.value)}</>;
 }
 
-export function Code({ text }: { text: string }): JSX.Element {
+/** That there are no explanations yet, and how to upload one. */
+export function Nothing({ snippet }: { snippet: string }): JSX.Element {
+  const { t } = usePage();
+  return (
+    <div class="xp-message">
+      <strong>{t("none")}</strong>
+      <p>{t("how")}</p>
+      <Code text={snippet} />
+    </div>
+  );
+}
+
+function Code({ text }: { text: string }): JSX.Element {
   return (
     <pre class="xp-code" tabIndex={0}>
       <code>{text}</code>

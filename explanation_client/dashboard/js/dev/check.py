@@ -9,15 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from chromium import launch
 from playwright.sync_api import sync_playwright
 
-ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 AXE = Path(__file__).parents[1] / "node_modules" / "axe-core" / "axe.min.js"
 
 
@@ -25,7 +19,7 @@ def main() -> int:
     """Check the pages; return how many faults there are."""
     faults = 0
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
+        browser = launch(playwright)
         for path in sys.argv[1:]:
             for theme, width in (("light", 1400), ("dark", 1400), ("light", 500), ("dark", 659)):
                 found = check(browser, Path(path), theme, width)

@@ -10,15 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from chromium import launch
 from playwright.sync_api import sync_playwright
-
-ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def main() -> None:
@@ -30,7 +23,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=3)
     options = parser.parse_args()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
+        browser = launch(playwright)
         for _ in range(options.times):
             page = browser.new_page(viewport={"width": 1400, "height": 900})
             session = page.context.new_cdp_session(page)

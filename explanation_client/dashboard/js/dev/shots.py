@@ -6,15 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from chromium import launch
 from playwright.sync_api import sync_playwright
-
-ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def main() -> None:
@@ -33,7 +26,7 @@ def main() -> None:
     theme = "dark" if options.dark else "light"
     query = f"theme={theme}&language={options.language}{'&model=1' if options.model else ''}"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
+        browser = launch(playwright)
         page = browser.new_page(viewport={"width": options.width, "height": options.height})
         page.on("console", lambda found: say(f"{found.type}: {found.text}"))
         page.on("pageerror", lambda found: say(f"error: {found}"))

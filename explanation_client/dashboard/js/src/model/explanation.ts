@@ -2,8 +2,10 @@
 
 import type { Source } from "../host";
 import { type Column, makeColumn, takeRows } from "./columns";
+import { type Data, lazyData, stacked } from "./data";
 import { type Documents, makeDocuments, type TextFile, type TextShard } from "./documents";
 import { Files, guarded } from "./files";
+import { globalImportances, type Importances, importances } from "./importances";
 import { type Labels, makeLabels } from "./labels";
 import { Local, shardLines, type Tile, tileLines, viewLines } from "./local";
 import {
@@ -19,13 +21,7 @@ import {
 import type { Cells, Numbers, Table } from "./parquet";
 import { allRows, type RowSet, someRows } from "./rows";
 
-/** Importances of all features; NaN for those that a cut left out. */
-export interface Importances {
-  readonly values: Float64Array;
-  readonly kept: number;
-  /** Sum of those that a cut left out; 0 where it left out none. */
-  readonly rest: number;
-}
+export type { Data, Importances };
 
 /** Figures over all rows of one feature's importances for one output. */
 export interface Figures {
@@ -56,14 +52,6 @@ export interface Aggregates {
 export interface Interactions {
   readonly positions: Int32Array;
   readonly matrices: readonly Numbers[];
-}
-
-export interface Data {
-  readonly rows: RowSet;
-  /** Names of the columns, in order. */
-  readonly names: readonly string[];
-  /** The column of that name, decoded when it is first asked for; undefined where there is none. */
-  byName(name: string): Column | undefined;
 }
 
 export interface PartTypes {
@@ -363,65 +351,4 @@ export class Explanation {
       sampled ? cells : Array.from({ length: rows.count }, (_, i) => cells[rows.position(i)]);
     return guarded(this.#files.of(role)[0].name, () => makeLabels(table, layout, this.info, rows, take));
   }
-}
-
-function globalImportances(manifest: Manifest, table: Table, order: Int32Array): Importances | null {
-  const part = manifest.parts.global;
-  if (part === undefined) return null;
-  const cells = table.cells(2);
-  const values = Float64Array.from({ length: part.kept }, (_, i) => Number(cells[i] ?? NaN));
-  if (values.some((value) => !Number.isFinite(value))) throw new Error("holds importances that are not finite");
-  return importances(values, order, part.kept, manifest.info.nFeatures, part.totals?.[0]);
-}
-
-function importances(
-  ranked: Numbers,
-  places: ArrayLike<number>,
-  kept: number,
-  nFeatures: number,
-  total?: number,
-): Importances {
-  const values = new Float64Array(nFeatures).fill(NaN);
-  let sum = 0;
-  for (let i = 0; i < kept; i++) {
-    values[places[i]] = ranked[i];
-    sum += ranked[i];
-  }
-  return { values, kept, rest: kept < nFeatures && total !== undefined ? total - sum : 0 };
-}
-
-/** One column of the files of `data`, whose rows and columns are divided among them. */
-function stacked(tiles: readonly Tile[], column: number, nRows: number): Cells {
-  const mine = tiles.filter(
-    ({ entry }) => entry.columns === undefined || (column >= entry.columns[0] && column < entry.columns[1]),
-  );
-  const read = ({ entry, table }: Tile): Cells =>
-    guarded(entry.name, () => table.cells(column - (entry.columns?.[0] ?? 0)));
-  if (mine.length === 1) return read(mine[0]);
-  const out = new Array<unknown>(nRows);
-  for (const tile of mine) {
-    const [first] = tile.entry.rows ?? [0];
-    const cells = read(tile);
-    for (let i = 0; i < cells.length; i++) out[first + i] = cells[i];
-  }
-  return out;
-}
-
-/** Data of which each column is decoded when it is first looked at. */
-function lazyData(rows: RowSet, names: readonly string[], make: (place: number) => Column): Data {
-  const made = new Map<number, Column>();
-  const places = new Map(names.map((name, i) => [name, i]));
-  const at = (place: number): Column => {
-    const found = made.get(place) ?? make(place);
-    made.set(place, found);
-    return found;
-  };
-  return {
-    rows,
-    names,
-    byName: (name) => {
-      const place = places.get(name);
-      return place === undefined ? undefined : at(place);
-    },
-  };
 }

@@ -179,10 +179,10 @@ function Facts({ pair, names }: { pair: readonly [Explanation, Explanation]; nam
     [t("info.method"), ...pair.map(({ info }) => info.method)],
     [t("info.model"), ...pair.map(({ info }) => info.modelType ?? null)],
     [t("info.space"), ...pair.map(({ info }) => info.outputSpace ?? null)],
-    [t("compare.rows"), ...pair.map(({ info }) => info.nRows)],
+    [t("compare.rows"), ...pair.map(({ info }) => format.integer(info.nRows))],
     [t("info.created"), ...pair.map(({ info }) => format.moment(info.createdAt))],
   ];
-  return <BriefTable title={t("app.details")} table={{ columns: [t("app.details"), ...names], rows }} text={(value) => format.integer(value)} />;
+  return <BriefTable title={t("app.details")} table={{ columns: [t("app.details"), ...names], rows }} />;
 }
 
 export interface Compared {

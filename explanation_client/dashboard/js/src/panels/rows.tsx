@@ -121,11 +121,18 @@ function RowsPanel(parts: Parts): JSX.Element {
 }
 
 /** How a column's values are written: numbers with as many decimals as the others on the page. */
-function textOf({ numeric, value }: Shown, places: readonly number[], format: Format, missing: string): (value: Value) => string {
+function textOf({ key, numeric, value }: Shown, places: readonly number[], format: Format, missing: string): (value: Value) => string {
   const numbers = numeric ? places.map(value).filter((each) => typeof each === "number") : [];
-  if (numbers.every(Number.isInteger)) return (each) => format.value(each, missing);
-  const series = format.series(numbers);
+  const series = key.startsWith("=") ? asStored(numbers, format) : format.series(numbers);
+  if (numbers.every(Number.isInteger) || series === null) return (each) => format.value(each, missing);
   return (each) => (typeof each === "number" ? series(each) : format.value(each, missing));
+}
+
+/** Values of the data keep four digits, the small ones too; null where decimals would be too many. */
+function asStored(numbers: readonly number[], format: Format): ((value: number) => string) | null {
+  const decimals = numbers.reduce((most, each) => Math.max(most, String(Number(each.toPrecision(4))).split(".")[1]?.length ?? 0), 0);
+  const scientific = numbers.some((each) => each !== 0 && (Math.abs(each) < 1e-4 || Math.abs(each) >= 1e7));
+  return decimals > 6 || scientific ? null : (value) => format.fixed(value, decimals);
 }
 
 function SortHead({ column, sort, onSort }: { column: Shown; sort: string; onSort(sort: string): void }): JSX.Element {

@@ -1,0 +1,39 @@
+/** Importances of all features, from a ranking that may have been cut. */
+
+import type { Manifest } from "./manifest";
+import type { Numbers, Table } from "./parquet";
+
+/** Importances of all features; NaN for those that a cut left out. */
+export interface Importances {
+  readonly values: Float64Array;
+  readonly kept: number;
+  /** Sum of those that a cut left out; 0 where it left out none. */
+  readonly rest: number;
+}
+
+/** The global importances of the file with the names; null where there are none. */
+export function globalImportances(manifest: Manifest, table: Table, order: Int32Array): Importances | null {
+  const part = manifest.parts.global;
+  if (part === undefined) return null;
+  const cells = table.cells(2);
+  const values = Float64Array.from({ length: part.kept }, (_, i) => Number(cells[i] ?? NaN));
+  if (values.some((value) => !Number.isFinite(value))) throw new Error("holds importances that are not finite");
+  return importances(values, order, part.kept, manifest.info.nFeatures, part.totals?.[0]);
+}
+
+/** Importances of a ranking at their places. */
+export function importances(
+  ranked: Numbers,
+  places: ArrayLike<number>,
+  kept: number,
+  nFeatures: number,
+  total?: number,
+): Importances {
+  const values = new Float64Array(nFeatures).fill(NaN);
+  let sum = 0;
+  for (let i = 0; i < kept; i++) {
+    values[places[i]] = ranked[i];
+    sum += ranked[i];
+  }
+  return { values, kept, rest: kept < nFeatures && total !== undefined ? total - sum : 0 };
+}
