@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.cases import Case, make_case
 
@@ -23,6 +23,8 @@ ARGUMENTS = [
     "--disable-quic",
 ]
 WIDE = {"width": 1400, "height": 900}
+# What is waited for comes at once; on a busy machine, later.
+expect.set_options(timeout=30_000)
 
 
 @dataclass

@@ -250,6 +250,12 @@ def test_a_page_without_our_hooks_gets_a_link_and_stays_as_it_is(stored: Stored,
 
     link = page.locator("a[data-explanations-tab=link]")
     link.wait_for(timeout=20_000)
+    # Nothing of ours stands in MLflow's page but the link, and its own tabs work.
+    assert page.locator(TAB).count() == 1
+    assert page.locator("iframe[title=Explanations]").count() == 0
+    page.get_by_role("tab", name="Artifacts").click()
+    expect(page.get_by_role("tab", name="Artifacts")).to_have_attribute("aria-selected", "true")
+    link.wait_for()
     page.goto(link.get_attribute("href") or "")
     expect(page.locator(".xp-card")).to_have_count(2)
 

@@ -11,10 +11,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
+from explanation_client import ExplanationClient
 from server_plugin.versions import NEWEST_TESTED, OLDEST, check_version
+from tests.browser.conftest import ARGUMENTS, chromium
+from tests.strategies import explanation_of
 from tests.support.servers import TrackingServer, running_server
 
 pytestmark = pytest.mark.integration
@@ -170,6 +176,48 @@ def test_permissions_are_those_of_mlflow(
     status, _, found = ask(f"{guarded.uri}/ajax-api/2.0/mlflow/runs/search", user=user, method="POST", body=body)
     assert (run.encode() in found) == (data == 200)
     assert status in (200, data)
+
+
+@pytest.fixture(scope="module")
+def secret_run(guarded: TrackingServer, shared_run: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The run with an explanation that the admin has uploaded."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_USERNAME", ADMIN[0])
+        patch.setenv("MLFLOW_TRACKING_PASSWORD", ADMIN[1])
+        patch.setenv("EXPLANATION_CLIENT_HOME", str(tmp_path_factory.mktemp("home")))
+        client = ExplanationClient.from_run_id(guarded.uri, run_id=shared_run.split("/")[1], timeout=60)
+        values = np.arange(12.0).reshape(1, 4, 3)
+        client.upload_model_explanation(explanation_of(values, features=("salary", "age", "b")), comment="confidential")
+    return shared_run
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("who", "sees"), [("admin", True), ("reader", True), ("stranger", False), ("nobody", False)])
+def test_the_page_shows_what_the_user_may_read_and_no_more(
+    guarded: TrackingServer, secret_run: str, browser: Browser, who: str, sees: bool
+) -> None:
+    experiment, run = secret_run.split("/")
+    user = USERS[who]
+    credentials: Any = None if user is None else {"username": user[0], "password": user[1], "send": "always"}
+    context = browser.new_context(http_credentials=credentials)
+    page = context.new_page()
+    for place in (f"kind=run&experiment={experiment}&run={run}", f"kind=experiment&experiment={experiment}"):
+        page.goto("about:blank")
+        page.goto(f"{guarded.uri}{STATIC}/index.html#{place}")
+        # A browser asks an anonymous user for a name and waits: then there is nothing but the word that it reads.
+        waited_for = ".xp-waiting" if user is None else ".xp-card, .xp-table tbody tr, .xp-message"
+        page.locator(waited_for).first.wait_for()
+        text = page.locator("body").inner_text()
+        assert [word for word in ("salary", "confidential") if word in text] == (["salary", "confidential"] * sees)
+    context.close()
 
 
 def test_basic_auth_without_its_secret_ends_the_server_with_one_message(tmp_path: Path) -> None:
