@@ -61,7 +61,8 @@ def chromium() -> str:
     return path
 
 
-@pytest.fixture(scope="session")
+# It ends with this folder: while it runs, other tests of the process can't run an event loop of their own.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, without a window."""
     with sync_playwright() as playwright:

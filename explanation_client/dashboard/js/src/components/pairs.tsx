@@ -121,15 +121,30 @@ function ends(rows: readonly PairRow[]): [low: number, high: number] {
 const LINE = 30;
 
 /** Returns pairs of bars as a picture. */
-export function pairsSvg(frame: HTMLElement, heading: string, rows: readonly PairRow[], names: readonly [string, string]): SVGSVGElement {
+export function pairsSvg(
+  frame: HTMLElement,
+  heading: string,
+  rows: readonly PairRow[],
+  names: readonly [string, string],
+  heads?: readonly [string, string],
+): SVGSVGElement {
   const width = Math.max(480, frame.clientWidth);
   const picture = makePicture(frame, heading, width, (rows.length + 1) * LINE);
   const style = getComputedStyle(frame);
   const ink = { "font-size": 12, "font-family": style.fontFamily, fill: variable(style, "text") };
   const fills = [variable(style, "bar"), variable(style, "category-1")];
   const [low, high] = ends(rows);
-  const [left, right] = [Math.round(width * 0.36), width - 90];
+  // At the right: the values, how they changed, and the further number.
+  const changes = rows.some(({ change }) => change) ? 88 : 0;
+  const numbers = rows.some(({ distance }) => distance) ? 56 : 0;
+  const edge = width - changes - numbers;
+  const [left, right] = [Math.round(width * 0.32), edge - 70];
   const x = (value: number): number => ORIGIN.x + left + ((value - low) / (high - low || 1)) * (right - left);
+  heads?.forEach((head, i) => {
+    if (i === 1 && numbers === 0) return;
+    const [x, anchor] = i === 0 ? [edge + 12, "start"] : [width, "end"];
+    picture.append(make("text", { x: ORIGIN.x + x, y: ORIGIN.y + 26, "text-anchor": anchor, ...ink, "font-size": 11 }, head));
+  });
   names.forEach((name, i) => {
     const at = ORIGIN.x + (i * width) / 2;
     picture.append(make("rect", { x: at, y: ORIGIN.y + 4, width: 10, height: 10, fill: fills[i] }), make("text", { x: at + 16, y: ORIGIN.y + 13, ...ink }, shown(name, 50)));
@@ -142,9 +157,15 @@ export function pairsSvg(frame: HTMLElement, heading: string, rows: readonly Pai
       const [start, end] = [x(Math.min(0, value)), x(Math.max(0, value))];
       picture.append(
         make("rect", { x: start, y: y + 4 + i * 11, width: Math.max(1, end - start), height: 9, rx: 2, fill: fills[i] }),
-        make("text", { x: ORIGIN.x + width, y: y + 12 + i * 11, "text-anchor": "end", ...ink, "font-size": 11 }, row.texts[i]),
+        make("text", { x: ORIGIN.x + edge, y: y + 12 + i * 11, "text-anchor": "end", ...ink, "font-size": 11 }, row.texts[i]),
       );
     });
+    const weight = row.flag === undefined ? 400 : 600;
+    if (row.change) picture.append(make("text", { x: ORIGIN.x + edge + 12, y: y + 18, ...ink, "font-size": 11 }, row.change.text));
+    if (row.distance) {
+      picture.append(make("text", { x: ORIGIN.x + width, y: y + 18, "text-anchor": "end", ...ink, "font-size": 11, "font-weight": weight }, row.distance.text));
+      if (row.flag !== undefined) picture.append(make("circle", { cx: ORIGIN.x + width - 46, cy: y + 14, r: 3.5, fill: fills[1] }));
+    }
   });
   return picture;
 }

@@ -87,6 +87,7 @@ function Comparison({ other, chooser }: { other: Explanation; chooser: JSX.Eleme
     };
   });
   const chosen = feature !== null ? explanation.features[feature] : (drift.found?.features[0]?.name ?? "");
+  const heads = [t("compare.rank"), t("drift.distance")] as const;
   const table = (): TableData => tableOf(found, names, known, title, t);
   return (
     <>
@@ -125,12 +126,12 @@ function Comparison({ other, chooser }: { other: Explanation; chooser: JSX.Eleme
           title={title}
           notes={[sort !== "change" && t("compare.order"), hasLocal && t("drift.distanceNote")]}
           table={table}
-          svg={(frame) => pairsSvg(frame, title, rows, names)}
+          svg={(frame) => pairsSvg(frame, title, rows, names, heads)}
         >
           {rows.length === 0 ? (
             <Message>{t("chart.empty")}</Message>
           ) : (
-            <Pairs rows={rows} names={names} label={title} heads={[t("compare.rank"), t("drift.distance")]} />
+            <Pairs rows={rows} names={names} label={title} heads={heads} />
           )}
         </Figure>
       )}
