@@ -99,7 +99,7 @@ export function zoomByKey(event: KeyboardEvent, zoom: Zoom, frame: Frame, at?: r
 export function ZoomButtons({ zoom, frame }: { zoom: Zoom; frame: Frame }): JSX.Element {
   const { t } = useApp();
   return (
-    <div class="xd-zoom" style={{ right: `${frame.width - frame.right}px` }}>
+    <div class="xd-zoom">
       <IconButton icon="plus" label={t("chart.zoomIn")} onClick={() => zoom.by(frame, 0.5)} />
       <IconButton icon="minus" label={t("chart.zoomOut")} disabled={!zoom.zoomed} onClick={() => zoom.by(frame, 2)} />
       <IconButton icon="whole" label={t("chart.zoomReset")} disabled={!zoom.zoomed} onClick={zoom.reset} />
