@@ -71,10 +71,12 @@ class View:
         return {name: (first, second) for name, (first, second) in found}
 
 
-def violations(page: Page | Frame) -> list[str]:
-    """Return what axe-core finds wrong in a page, with what it is about."""
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found: Any = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+def violations(page: Page | Frame, *rules: str) -> list[str]:
+    """Return what axe-core finds wrong in a page, by some rules or by all, with what it is about."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+    options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
+    found: Any = page.evaluate("options => axe.run(document, options)", options)
     return [
         f"{problem['id']} ({problem['impact']}): {problem['help']}: {node['html'][:160]}"
         for problem in found["violations"]

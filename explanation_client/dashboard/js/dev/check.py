@@ -5,12 +5,14 @@ Says what the console said, what axe-core finds, what is wider than the window, 
 
 from __future__ import annotations
 
+import runpy
 import sys
 from pathlib import Path
 from typing import Any
 
-from chromium import launch
 from playwright.sync_api import sync_playwright
+
+launch = runpy.run_path(str(Path(__file__).parent / "chromium.py"))["launch"]
 
 AXE = Path(__file__).parents[1] / "node_modules" / "axe-core" / "axe.min.js"
 

@@ -6,12 +6,14 @@ Prints the CPU seconds of the main thread until the page is drawn, and those of 
 from __future__ import annotations
 
 import argparse
+import runpy
 import sys
 from pathlib import Path
 from typing import Any
 
-from chromium import launch
 from playwright.sync_api import sync_playwright
+
+launch = runpy.run_path(str(Path(__file__).parent / "chromium.py"))["launch"]
 
 
 def main() -> None:

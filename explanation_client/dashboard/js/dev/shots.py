@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import runpy
 import sys
 from pathlib import Path
 
-from chromium import launch
 from playwright.sync_api import sync_playwright
+
+launch = runpy.run_path(str(Path(__file__).parent / "chromium.py"))["launch"]
 
 
 def main() -> None:
