@@ -68,7 +68,7 @@ check-lint: $(READY)
 	@$(QUIETLY) lint $(BIN)/ruff check .
 
 check-types: $(READY)
-	@$(QUIETLY) types $(BIN)/mypy $(PACKAGES)
+	@$(QUIETLY) types $(BIN)/mypy $(PACKAGES) scripts/stack
 
 check-imports: $(READY)
 	@$(QUIETLY) "import contracts" $(BIN)/lint-imports
