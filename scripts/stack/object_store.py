@@ -205,6 +205,11 @@ class ObjectStore:
             raise StackError(f"Swift's rings can't be made:\n{done.stderr}")
 
 
+def check_installed() -> None:
+    """Raise ``NotInstalledError`` where Swift, or boto3, is not in this environment."""
+    _program("swift-proxy-server")
+
+
 def _program(name: str) -> str:
     return programs.of_environment(name, packages=("swift", "boto3"), install=_INSTALL)
 
