@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
@@ -54,12 +53,42 @@ def start_upload(run: Run, comment: str) -> Upload:
     ours, theirs = _context.Pipe(duplex=False)
     arguments = (theirs, run.tracking_uri, run.run_id, comment, dict(os.environ))
     process = _context.Process(target=_upload, args=arguments, daemon=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        process.start()
+    process.start()
     theirs.close()
     assert ours.recv() == "ready"
     return Upload(process, ours)
+
+
+def start_many(run: Run, *, writers: int, same_id: str) -> list[Upload]:
+    """Return processes that upload at the same time, each an explanation of its own and one under the common id."""
+    uploads = []
+    for number in range(writers):
+        ours, theirs = _context.Pipe()
+        arguments = (theirs, run.tracking_uri, run.run_id, number, same_id, dict(os.environ))
+        process = _context.Process(target=_upload_two, args=arguments, daemon=True)
+        process.start()
+        theirs.close()
+        uploads.append(Upload(process, ours))
+    for upload in uploads:
+        assert upload.messages.recv() == "ready"
+    for upload in uploads:
+        upload.messages.send("go")
+    return uploads
+
+
+def _upload_two(
+    messages: Connection, tracking_uri: str, run_id: str, number: int, same_id: str, environment: dict[str, str]
+) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    own, same = (random_explanation(1, 50, 5, seed=number + offset) for offset in (0, 100))
+    same = replace(same, info=replace(same.info, id=same_id))
+    client = ExplanationClient.from_run_id(tracking_uri, run_id=run_id, timeout=240)
+    messages.send("ready")
+    messages.recv()
+    client.upload_model_explanation(same, comment=f"same {number}", visualize=False)
+    client.upload_model_explanation(own, comment=f"own {number}", visualize=False)
+    messages.send("done")
 
 
 def _upload(messages: Connection, tracking_uri: str, run_id: str, comment: str, environment: dict[str, str]) -> None:
