@@ -5,8 +5,8 @@
 
 ``--quick`` stops a step earlier. Each line says how many requests were made, how many bytes came, and the wall and CPU
 time of this process; the server is a real ``mlflow server``, and nothing is cached. Beside it stands what MLflow alone
-has for the same question: the artifacts of every run, listed one by one; and the values as one file of the run, which is
-downloaded whole.
+has for the same question: the artifacts of every run, listed one by one; and the values as one file of the run, which
+is downloaded whole.
 """
 
 from __future__ import annotations

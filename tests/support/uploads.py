@@ -22,7 +22,7 @@ from tests.support.servers import Run
 # hold in their buffers, so that an upload is killed half-way and not only before or after.
 _LARGE = (1, 80_000, 40)
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["tests.support.uploads", "mlflow", "mlflow.tracking", "pyarrow.parquet"])
+_context.set_forkserver_preload(["tests.support.uploads", "mlflow.tracking", "pyarrow.parquet", "boto3"])
 
 
 @dataclass(frozen=True, slots=True)
