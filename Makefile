@@ -98,8 +98,8 @@ bench: $(READY) .peers/ready  ## run the benchmarks in their quick form (ARGS= f
 lock: $(READY)  ## write the hashed requirements again from pyproject.toml
 	@$(COMPILE) --extra all --extra s3 --extra postgresql --group dev pyproject.toml --output-file requirements/dev.txt
 	@$(COMPILE) --group test pyproject.toml --output-file requirements/base.txt
-	@$(COMPILE) --resolution lowest-direct --extra all --group test --group models pyproject.toml \
-		--output-file requirements/lowest.txt
+	@$(COMPILE) --resolution lowest-direct --extra all --extra s3 --extra postgresql --group test --group models \
+		pyproject.toml --output-file requirements/lowest.txt
 	@$(COMPILE) --no-annotate --no-deps requirements/peers.in --output-file requirements/peers.txt
 	@echo uv | $(COMPILE) --no-annotate - --output-file requirements/uv.txt
 
