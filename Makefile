@@ -25,7 +25,7 @@ SET_UP_INPUTS := pyproject.toml scripts/environment.sh requirements/uv.txt requi
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit test-long test-lowest test-base check check-format check-lint check-types \
+.PHONY: help setup demo stack test test-unit test-long test-lowest test-base check check-format check-lint check-types \
 	check-imports check-tree check-front-end front-end screenshots format bench lock clean
 
 help:  ## show this list
@@ -36,6 +36,9 @@ setup: $(READY)  ## only set up the environment .venv
 
 demo: $(READY)  ## server, training run, upload, download, end to end (ARGS=--once: do not keep serving)
 	@$(BIN)/python examples/demo.py $(ARGS)
+
+stack: $(READY)  ## PostgreSQL, an S3-compatible store and mlflow server until Ctrl-C (ARGS="--folder DIR", --once)
+	@$(BIN)/python -m scripts.stack $(ARGS)
 
 test: check  ## all checks, then all tests
 	@$(BIN)/python $(PYTEST) $(ARGS)
@@ -65,7 +68,7 @@ check-lint: $(READY)
 	@$(QUIETLY) lint $(BIN)/ruff check .
 
 check-types: $(READY)
-	@$(QUIETLY) types $(BIN)/mypy $(PACKAGES)
+	@$(QUIETLY) types $(BIN)/mypy $(PACKAGES) scripts/stack
 
 check-imports: $(READY)
 	@$(QUIETLY) "import contracts" $(BIN)/lint-imports
@@ -93,15 +96,15 @@ bench: $(READY) .peers/ready  ## run the benchmarks in their quick form (ARGS= f
 
 # Run once more after adding a dependency; make lock ARGS=--upgrade moves to the newest versions.
 lock: $(READY)  ## write the hashed requirements again from pyproject.toml
-	@$(COMPILE) --extra all --group dev pyproject.toml --output-file requirements/dev.txt
+	@$(COMPILE) --extra all --extra s3 --extra postgresql --group dev pyproject.toml --output-file requirements/dev.txt
 	@$(COMPILE) --group test pyproject.toml --output-file requirements/base.txt
-	@$(COMPILE) --resolution lowest-direct --extra all --group test --group models pyproject.toml \
-		--output-file requirements/lowest.txt
+	@$(COMPILE) --resolution lowest-direct --extra all --extra s3 --extra postgresql --group test --group models \
+		pyproject.toml --output-file requirements/lowest.txt
 	@$(COMPILE) --no-annotate --no-deps requirements/peers.in --output-file requirements/peers.txt
 	@echo uv | $(COMPILE) --no-annotate - --output-file requirements/uv.txt
 
-clean:  ## remove the environments, caches and what the demo left
-	rm -rf .venv .venv-lowest .venv-base .peers .demo build dist .coverage
+clean:  ## remove the environments, caches and the data of the demo and the stack
+	rm -rf .venv .venv-lowest .venv-base .peers .demo .stack build dist .coverage
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -539,13 +539,15 @@ class ExplanationClient:
         reports = [self._verify_one(source, each, run.tags.get(tag_key(each)), repair) for each in chosen]
         return [report for report in reports if report is not None]
 
-    def gc(self, *, older_than_hours: float = 24.0, dry_run: bool = True) -> tuple[Garbage, ...]:
+    def gc(self, *, older_than_hours: float = 48.0, dry_run: bool = True) -> tuple[Garbage, ...]:
         """Return the files that unfinished uploads left behind; with ``dry_run=False`` they are deleted.
 
         Parameters
         ----------
         older_than_hours : float
-            Younger files stay: their upload may still be under way. At least 1. By the clock of this machine.
+            Younger files stay: their upload may still be under way. At least 1. By the clock of this machine, and
+            where the store does not say when a file was written, by that of the machine that wrote it: two days leave
+            room for clocks that are a day apart.
         dry_run : bool
             Only look.
 

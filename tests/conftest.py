@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.servers import Run, TrackingServer, running_server
+
+if TYPE_CHECKING:
+    from tests.support.stack import SharedStack
 
 # Before anything imports mlflow: no test talks to anyone but servers of its own.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -36,3 +40,24 @@ def gunicorn_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracki
 def run(tracking_server: TrackingServer) -> Run:
     """A new run on the shared tracking server."""
     return tracking_server.create_run()
+
+
+@pytest.fixture(scope="session")
+def stack() -> SharedStack:
+    """PostgreSQL, an S3-compatible store, and an ``mlflow server`` on both, shared by all workers: stop no part."""
+    from scripts.stack import NotInstalledError
+    from tests.support.stack import check_programs, shared_stack
+
+    try:
+        check_programs()
+    except NotInstalledError as error:
+        pytest.skip(str(error))
+    # A worker's parent is the pytest that was started.
+    return shared_stack(os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid())
+
+
+@pytest.fixture
+def s3_environment(stack: SharedStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give this process, and those it starts, what a client needs that talks to the object store itself."""
+    for name, value in stack.environment.items():
+        monkeypatch.setenv(name, value)

@@ -63,11 +63,12 @@ class ProxiedArtifacts:
             _check_success(response, self._what("writing", path))
 
     def read(self, path: str, *, max_bytes: int | None = None) -> bytes:
-        """Return one file: one GET; and a listing, where the server fails without saying whether the file exists."""
+        """Return one file: one GET; and a listing, where the answer does not say whether there is such a file."""
         what = self._what("reading", check_path(path))
         with self._call("GET", path, "reading") as response:
             if response.status_code == _OK:
-                return _read_body(response, max_bytes=max_bytes, timeout=self._timeout, what=what)
+                body = _read_body(response, max_bytes=max_bytes, timeout=self._timeout, what=what)
+                return body if body or _announced(response) is not None else self._empty_file(path)
             said = _said(response)
             failure = status_error(response.status_code, what, said=_message(said), wait=_wait(response))
             status, code = response.status_code, _error_code(said)
@@ -128,6 +129,12 @@ class ProxiedArtifacts:
         if any(stat.path == path for stat in listing):
             return StorageUnreachableError(str(failure))
         return ArtifactMissingError(f"{self._what('reading', path)} failed: there is no such file")
+
+    def _empty_file(self, path: str) -> bytes:
+        """Return b"", unless that is how a server with its files in S3 answers for a folder."""
+        if any(stat.path == path and stat.is_folder for stat in self.list(path.rpartition("/")[0])):
+            raise StorageError(f"{self._what('reading', path)} failed: it is a folder")
+        return b""
 
     def _what(self, verb: str, path: str) -> str:
         host = mlflow_api.without_password(self._endpoint.api).partition("/api/")[0]

@@ -46,7 +46,7 @@ def verify(run_id: str, tracking_uri: str | None, explanation_id: str | None, re
 
 @click.command()
 @run_options
-@click.option("--older-than-hours", type=float, default=24.0, show_default=True, help="Younger files stay.")
+@click.option("--older-than-hours", type=float, default=48.0, show_default=True, help="Younger files stay.")
 @click.option("--delete", "really", is_flag=True, help="Delete them; otherwise they are only listed.")
 @said_plainly
 def gc(run_id: str, tracking_uri: str | None, older_than_hours: float, really: bool) -> None:

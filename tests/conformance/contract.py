@@ -241,7 +241,7 @@ class ArtifactsContract:
         assert store.list("folder/file.bin") == ()
 
     def test_a_listing_of_many_files_is_complete(self, store: Artifacts) -> None:
-        names = [f"many/{number:03d}.bin" for number in range(150)]
+        names = [f"many/{number:03d}.bin" for number in range(60)]
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda name: store.write(name, name.encode()), names))
         assert [stat.path for stat in store.list("many")] == names
@@ -255,20 +255,24 @@ class ArtifactsContract:
 
     # Paths
 
-    @pytest.mark.parametrize("path", HOSTILE_PATHS, ids=lambda path: ascii(path)[:20])
-    def test_a_hostile_path_is_refused_by_every_operation(self, store: Artifacts, path: str) -> None:
+    def test_hostile_paths_are_refused_by_every_operation(self, store: Artifacts) -> None:
         store.write("a/b", b"kept")
-        operations: list[Callable[[], object]] = [
-            lambda: store.write(path, b"x"),
-            lambda: store.read(path),
-            lambda: store.delete(path),
-        ]
-        if path != "":  # the root may be listed
-            operations.append(lambda: store.list(path))
-        for operation in operations:
-            with pytest.raises(InvalidArgumentError):
-                operation()
+        for path in HOSTILE_PATHS:
+            operations: list[Callable[[str], object]] = [
+                lambda path: store.write(path, b"x"),
+                store.read,
+                store.delete,
+            ]
+            if path != "":  # the root may be listed
+                operations.append(store.list)
+            for operation in operations:
+                try:
+                    operation(path)
+                except InvalidArgumentError:
+                    continue
+                pytest.fail(f"{path!r} was not refused")
         assert [stat.path for stat in store.list("")] == ["a"]
+        assert [stat.path for stat in store.list("a")] == ["a/b"]
         assert store.read("a/b") == b"kept"
 
     @pytest.mark.parametrize(

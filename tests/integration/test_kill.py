@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,23 +14,12 @@ from pathlib import Path
 import pytest
 
 from explanation_client import ExplanationClient
+from tests.support.cells import ON_POSTGRESQL, SHARED, CreateRun, open_cell
 from tests.support.servers import Run, StartedBy, TrackingServer, running_server
+from tests.support.stack import SharedStack, server_on
+from tests.support.uploads import start_upload
 
 pytestmark = pytest.mark.integration
-
-# Uploads 32 MB, about half of it local importances and half the ranked copies beside them.
-UPLOAD = """
-import sys
-import numpy as np
-from explanation_client import ExplanationClient
-from tests.strategies import random_explanation
-
-explanation = random_explanation(1, 160_000, 40, dtype=np.float32)
-client = ExplanationClient.from_run_id(sys.argv[1], run_id=sys.argv[2], timeout=240)
-print("ready", flush=True)
-client.upload_model_explanation(explanation, comment=sys.argv[3])
-print("done", flush=True)
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -41,26 +27,18 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXPLANATION_CLIENT_HOME", str(tmp_path / "home"))
 
 
-def start_upload(run: Run, comment: str) -> subprocess.Popen[str]:
-    """Return a process that is about to upload: its explanation is made, the first request not yet sent."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", UPLOAD, run.tracking_uri, run.run_id, comment],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
-    )  # fmt: skip
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n", process.communicate()[1]
-    return process
-
-
 def seconds_of_an_upload(run: Run) -> float:
-    process = start_upload(run, "whole")
+    upload = start_upload(run, "whole")
     begun = time.monotonic()
-    assert "done" in process.communicate(timeout=240)[0]
+    assert upload.finished()
     return time.monotonic() - begun
 
 
-def check_all(run: Run, *, finished: set[str]) -> None:
-    """Assert that what is listed verifies, and that what a process saw finish is listed."""
+def check_all(run: Run, *, finished: set[str]) -> int:
+    """Assert that what is listed verifies, and that what a process saw finish is listed.
+
+    Returned is the number of uploads that left files and no explanation.
+    """
     client = ExplanationClient.from_run_id(run.tracking_uri, run_id=run.run_id, timeout=120)
     listed = client.list_model_explanations()
     assert finished <= {info.comment for info in listed}
@@ -72,6 +50,7 @@ def check_all(run: Run, *, finished: set[str]) -> None:
         if report.committed:
             assert len(report.problems) == 1
             assert "it is not listed" in report.problems[0]
+    return sum(not report.committed for report in reports.values())
 
 
 def chance() -> random.Random:
@@ -81,41 +60,45 @@ def chance() -> random.Random:
     return random.Random(seed)
 
 
-def kill_clients(server: TrackingServer, times: int) -> None:
+def kill_clients(create_run: CreateRun, times: int) -> None:
     moments = chance()
-    run = server.create_run()
+    run = create_run()
     duration = seconds_of_an_upload(run)
     finished = {"whole"}
+    killed = half_way = 0
     for number in range(times):
-        process = start_upload(run, f"attempt {number}")
+        upload = start_upload(run, f"attempt {number}")
         time.sleep(moments.uniform(0, 1.1 * duration))
-        process.send_signal(signal.SIGKILL)
-        if "done" in process.communicate()[0]:
+        upload.kill()
+        if upload.finished():
             finished.add(f"attempt {number}")
+        else:
+            killed += 1
         if number % 10 == 9:
-            check_all(run, finished=finished)
-            run = server.create_run()
+            half_way += check_all(run, finished=finished)
+            run = create_run()
             finished = set()
-    check_all(run, finished=finished)
+    half_way += check_all(run, finished=finished)
+    print(f"of {times} uploads {killed} were killed before their end, {half_way} of them after their first file")
 
 
 def kill_servers(server: TrackingServer, times: int) -> None:
     moments = chance()
     for number in range(times):
         run = server.create_run()
-        process = start_upload(run, f"attempt {number}")
+        upload = start_upload(run, f"attempt {number}")
         time.sleep(moments.uniform(0.02, 0.8))
         server.kill()
         server.start()
-        output, errors = process.communicate(timeout=280)
-        assert "done" in output, errors
+        assert upload.finished()
         check_all(run, finished={f"attempt {number}"})
+    print(f"{times} servers were killed during an upload, each upload then succeeded")
 
 
-@pytest.mark.parametrize("started_by", ["uvicorn", "gunicorn"])
-def test_clients_are_killed(started_by: StartedBy, request: pytest.FixtureRequest) -> None:
-    server = request.getfixturevalue("tracking_server" if started_by == "uvicorn" else "gunicorn_server")
-    kill_clients(server, 2)
+@pytest.mark.parametrize("cell", SHARED)
+def test_clients_are_killed(cell: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    with open_cell(cell, request, tmp_path) as create_run:
+        kill_clients(create_run, 2)
 
 
 @pytest.fixture
@@ -129,14 +112,16 @@ def test_a_server_is_killed_and_comes_back(own_server: TrackingServer) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("started_by", ["uvicorn", "gunicorn"])
-def test_clients_are_killed_many_times(tmp_path: Path, started_by: StartedBy) -> None:
-    with running_server(tmp_path / "server", started_by=started_by) as server:
-        kill_clients(server, int(os.environ.get("EXPLANATION_CLIENT_KILLS", "50")))
+@pytest.mark.timeout(4 * 3600)
+@pytest.mark.parametrize("cell", ON_POSTGRESQL)
+def test_clients_are_killed_many_times(cell: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    with open_cell(cell, request, tmp_path) as create_run:
+        kill_clients(create_run, int(os.environ.get("EXPLANATION_CLIENT_KILLS", "200")))
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("started_by", ["uvicorn", "gunicorn"])
-def test_servers_are_killed_many_times(tmp_path: Path, started_by: StartedBy) -> None:
-    with running_server(tmp_path / "server", started_by=started_by) as server:
-        kill_servers(server, int(os.environ.get("EXPLANATION_CLIENT_SERVER_KILLS", "50")))
+@pytest.mark.timeout(4 * 3600)
+@pytest.mark.parametrize(("started_by", "in_s3"), [("uvicorn", False), ("gunicorn", False), ("uvicorn", True)])
+def test_servers_are_killed_many_times(stack: SharedStack, tmp_path: Path, started_by: StartedBy, in_s3: bool) -> None:
+    with server_on(stack, tmp_path / "server", started_by, in_s3=in_s3) as server:
+        kill_servers(server, int(os.environ.get("EXPLANATION_CLIENT_SERVER_KILLS", "20")))

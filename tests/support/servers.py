@@ -51,9 +51,26 @@ class Run:
     tracking_uri: str
 
 
+def create_run(tracking_uri: str, *, experiment: str = "tests", artifact_location: str | None = None) -> Run:
+    """Return a new run of the experiment, which is created if need be, with artifacts at ``artifact_location``."""
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    client = MlflowClient(tracking_uri=tracking_uri)
+    try:
+        experiment_id = client.create_experiment(experiment, artifact_location)
+    except MlflowException:
+        found = client.get_experiment_by_name(experiment)
+        if found is None:
+            raise
+        experiment_id = found.experiment_id
+    info = client.create_run(experiment_id).info
+    return Run(info.run_id, experiment_id, info.artifact_uri, tracking_uri)
+
+
 @dataclass(slots=True)
 class TrackingServer:
-    """One ``mlflow server`` on sqlite with proxied artifacts, all of it below ``folder``.
+    """One ``mlflow server`` with proxied artifacts, on sqlite and files below ``folder`` unless told otherwise.
 
     Attributes
     ----------
@@ -69,6 +86,8 @@ class TrackingServer:
         More arguments of ``mlflow server``.
     artifacts_destination
         Where the server keeps artifacts; a folder below ``folder`` unless given.
+    backend_store_uri
+        The database; sqlite below ``folder`` unless given. Servers that share one know the same runs.
     static_prefix
         Path below which the server answers, with the slash it begins with.
     python
@@ -81,6 +100,7 @@ class TrackingServer:
     environment: Mapping[str, str] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
     artifacts_destination: str | None = None
+    backend_store_uri: str | None = None
     static_prefix: str = ""
     python: str = sys.executable
     port: int = field(default_factory=free_port)
@@ -144,21 +164,9 @@ class TrackingServer:
         self.kill()
         self.start()
 
-    def create_run(self, *, experiment: str = "tests") -> Run:
+    def create_run(self, *, experiment: str = "tests", artifact_location: str | None = None) -> Run:
         """Return a new run of the experiment, which is created if need be."""
-        from mlflow import MlflowClient
-        from mlflow.exceptions import MlflowException
-
-        client = MlflowClient(tracking_uri=self.uri)
-        try:
-            experiment_id = client.create_experiment(experiment)
-        except MlflowException:
-            found = client.get_experiment_by_name(experiment)
-            if found is None:
-                raise
-            experiment_id = found.experiment_id
-        info = client.create_run(experiment_id).info
-        return Run(info.run_id, experiment_id, info.artifact_uri, self.uri)
+        return create_run(self.uri, experiment=experiment, artifact_location=artifact_location)
 
     def log_tail(self, characters: int = 3000) -> str:
         """Return the end of what the server printed, for error messages."""
@@ -168,7 +176,7 @@ class TrackingServer:
         destination = self.artifacts_destination or str(self.artifacts_folder)
         command = [
             *(self.python, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)),
-            *("--backend-store-uri", f"sqlite:///{self.folder / 'mlflow.db'}"),
+            *("--backend-store-uri", self.backend_store_uri or f"sqlite:///{self.folder / 'mlflow.db'}"),
             *("--artifacts-destination", destination, "--workers", str(self.workers)),
         ]
         if self.started_by == "gunicorn":
@@ -221,6 +229,7 @@ def running_server(
     environment: Mapping[str, str] | None = None,
     arguments: tuple[str, ...] = (),
     artifacts_destination: str | None = None,
+    backend_store_uri: str | None = None,
     static_prefix: str = "",
     python: str = sys.executable,
 ) -> Iterator[TrackingServer]:
@@ -232,6 +241,7 @@ def running_server(
         environment=environment or {},
         arguments=arguments,
         artifacts_destination=artifacts_destination,
+        backend_store_uri=backend_store_uri,
         static_prefix=static_prefix,
         python=python,
     )
