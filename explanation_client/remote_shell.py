@@ -72,9 +72,8 @@ class RemoteShellBackend(AbstractBackend):
         command = get_entry_point_command(load_project(folder), entry_point, params, None)
         script = _script(command, setup, {"MLFLOW_TRACKING_URI": tracking_uri, "MLFLOW_RUN_ID": run.info.run_id})
         submitted = LocalSubmittedRun(run.info.run_id, _start([*shell, script], _packed(folder)))
-        if click.get_current_context(silent=True) is not None and not submitted.wait():
-            MlflowClient(tracking_uri).set_terminated(run.info.run_id, "FAILED")
-            raise ExecutionException(f"run {run.info.run_id} failed on the other machine: see what it printed above")
+        if click.get_current_context(silent=True) is not None:
+            _wait(submitted, MlflowClient(tracking_uri))
         return submitted
 
 
@@ -97,6 +96,15 @@ def _check_address(tracking_uri: str) -> None:
             f"the tracking URI {tracking_uri!r} means nothing to another machine: set MLFLOW_TRACKING_URI to the "
             "address of a tracking server that both can reach"
         )
+
+
+def _wait(submitted: LocalSubmittedRun, client: MlflowClient) -> None:
+    """Wait for the entry point, and end the run where that has not done so itself."""
+    is_well = submitted.wait()
+    if client.get_run(submitted.run_id).info.status == "RUNNING":
+        client.set_terminated(submitted.run_id, "FINISHED" if is_well else "FAILED")
+    if not is_well:
+        raise ExecutionException(f"run {submitted.run_id} failed on the other machine: see what it printed above")
 
 
 def _script(commands: Sequence[str], setup: str, environment: Mapping[str, str]) -> str:
