@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from sklearn.model_selection import train_test_split
 
 from explanation_client.explainers import TabularExplainer
 from tests.support.compose import ROOT, Compose, installed
-from tests.support.hosts import Host, Network, why_not
+from tests.support.hosts import Host, Network, stop, why_not
 
 pytestmark = [
     pytest.mark.integration,
@@ -73,7 +74,8 @@ class Site:
 
 
 def knows_server() -> dict[str, str]:
-    return {**installed(), "MLFLOW_TRACKING_URI": "http://tracking:5000", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    server = {"MLFLOW_TRACKING_URI": "http://tracking:5000", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    return {**installed(), **server, "COLUMNS": "160"}
 
 
 @pytest.fixture(scope="module")
@@ -190,11 +192,28 @@ print(json.dumps(answer.json()["local_importance_values"]))
     site.compose.down("scoring")
 
 
-def test_a_backup_restored_into_empty_stores_has_everything(site: Site, run_id: str) -> None:
+def test_a_backup_restored_into_empty_stores_has_everything(site: Site, run_id: str, tmp_path: Path) -> None:
     """The drill of docs/operations.md, while somebody goes on uploading."""
     verify = ("-m", "explanation_client.cli", "verify", "--all")
     backup = site.stack.folder / "backup"
+    uploading = """
+import sys
+import numpy as np
+from explanation_client import ExplanationClient
+from tests.strategies import explanation_of
+client = ExplanationClient.from_run_id(run_id=sys.argv[1])
+for number in range(1000):
+    client.upload_model_explanation(explanation_of(np.ones((2, 5, 3))), comment=str(number))
+    print(number, flush=True)
+"""
+    log = tmp_path / "uploading.log"
+    uploads = site.notebook.start([sys.executable, "-c", uploading, run_id], knows_server(), log=log)
+    while not log.read_text():
+        assert uploads.poll() is None
+        time.sleep(0.5)
     assert site.script("backup.sh", str(backup)).startswith("0\n")
+    stop(uploads)
+    assert "Error" not in log.read_text()
 
     empty = """
 import os
@@ -219,12 +238,13 @@ for page in store.get_paginator("list_objects_v2").paginate(Bucket=bucket):
     restored = site.script("restore.sh", str(backup))
     assert restored.startswith("0\n"), restored
     output = site.on_notebook(*verify)
-    assert run_id in output
+    # The training's, and at least the first of the uploads.
+    assert output.count(run_id) >= 2
     assert "damaged" not in output
     assert site.script("restore.sh", "--overwrite", str(backup)).startswith("0\n")
 
 
-def test_what_is_no_whole_backup_is_refused_before_anything_changes(site: Site, tmp_path: Path) -> None:
+def test_what_is_no_whole_backup_is_refused_before_anything_changes(site: Site) -> None:
     folder = site.stack.folder / "broken"
     site.stack.run(["sh", "-c", f"mkdir {folder} && echo x >{folder}/database.dump && echo y >{folder}/objects.tar"])
     assert "it has no SHA256SUMS" in site.script("restore.sh", str(folder))
