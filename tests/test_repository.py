@@ -88,8 +88,8 @@ class TestRequirements:
         pins = [package.split("==") for package in pinned("lowest.txt")]
         bounds = dict(requirement.split(">=") for requirement in wanted if ">=" in requirement)
         assert len(bounds) > len(project["dependencies"])
-        # PyTorch has a build for each kind of machine, and is no part of the pinned environments. The drivers are MLflow's:
-        # nothing here imports them in the fast tests, which are what runs with the lowest versions.
+        # PyTorch has a build for each kind of machine, and is no part of the pinned environments. The drivers are
+        # MLflow's: the fast tests, which are what runs with the lowest versions, do not use them.
         for package in ("torch", "boto3", "psycopg2-binary"):
             del bounds[package]
         for name, bound in bounds.items():
