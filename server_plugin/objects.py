@@ -106,7 +106,7 @@ def export_objects(store: Any, bucket: str, target: IO[bytes]) -> int:
 
 
 def import_objects(store: Any, bucket: str, source: IO[bytes], *, overwrite: bool = False) -> int:
-    """Store the files of a tar file as objects, and return how many there were.
+    """Store the files of a tar file as objects in the bucket, made if need be, and return how many there were.
 
     Raises
     ------
@@ -114,6 +114,7 @@ def import_objects(store: Any, bucket: str, source: IO[bytes], *, overwrite: boo
         The bucket is not empty, and ``overwrite`` does not say that this is meant.
 
     """
+    create_bucket(store, bucket)
     if not overwrite and next(_keys(store, bucket), None) is not None:
         raise SystemExit(f"the bucket {bucket} is not empty: restore into an empty one, or pass --overwrite")
     said = _Progress("imported")
