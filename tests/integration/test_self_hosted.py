@@ -178,17 +178,18 @@ import json
 print(json.dumps(scoring_explainer.explain(x[:2]).tolist()))
 """
     ask = """
-import json, requests, sys
-from sklearn.datasets import load_breast_cancer
-x, _ = load_breast_cancer(return_X_y=True)
-answer = requests.post("http://tracking:8080/score", json={"data": x[:2].tolist()}, timeout=60)
-print(json.dumps(answer.json()["local_importance_values"]))
+import sys, urllib.request
+headers = {"Content-Type": "application/json"}
+request = urllib.request.Request("http://tracking:8080/score", sys.argv[1].encode(), headers)
+print(urllib.request.urlopen(request, timeout=60).read().decode())
 """
     expected = json.loads(site.on_notebook("-c", register).splitlines()[-1])
     site.compose.up("scoring")
     site.compose.wait_until_healthy("scoring")
     # One of the two is compiled, and the other not: the last bits differ.
-    np.testing.assert_allclose(json.loads(site.on_notebook("-c", ask)), expected, rtol=1e-9, atol=1e-12)
+    rows = json.dumps({"data": load_breast_cancer().data[:2].tolist()})
+    answer = json.loads(site.on_notebook("-c", ask, rows))
+    np.testing.assert_allclose(answer["local_importance_values"], expected, rtol=1e-9, atol=1e-12)
     site.compose.down("scoring")
 
 
@@ -255,3 +256,34 @@ def test_what_is_no_whole_backup_is_refused_before_anything_changes(site: Site) 
     assert not damaged.startswith("0\n")
     assert "objects.tar" in damaged
     assert "a folder of its own" in site.script("backup.sh", str(folder))
+
+
+@pytest.mark.long
+def test_the_profile_with_logins_runs_on_the_same_stores(site: Site, run_id: str, tmp_path: Path) -> None:
+    logins = {"COMPOSE_PROFILES": "basic-auth", "MLFLOW_ADMIN_PASSWORD": "long enough 1", "MLFLOW_SECRET_KEY": "x" * 32}
+    name = "mlflow-basic-auth"
+    site.compose.down("mlflow")
+    guarded = Compose(site.stack, {**SETTINGS, **logins}, tmp_path)
+    guarded.running, guarded.done = site.compose.running, site.compose.done
+    guarded.up(name)
+    guarded.wait_until_healthy(name)
+    code = """
+import sys, mlflow
+from explanation_client import ExplanationClient
+print(ExplanationClient.from_run_id(run_id=sys.argv[1]).list_model_explanations()[0].id)
+"""
+    ask = [sys.executable, "-c", code, run_id]
+    admin = {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": logins["MLFLOW_ADMIN_PASSWORD"]}
+    assert "permission" in site.notebook.run(ask, knows_server()).stderr.lower()
+    known = site.notebook.run(ask, knows_server() | admin)
+    assert known.returncode == 0, known.stderr
+    guarded.down(name)
+
+    # A profile that was chosen without its secrets ends at its start, and says why.
+    for missing, reason in (("MLFLOW_SECRET_KEY", "MLFLOW_FLASK_SERVER_SECRET_KEY"),):
+        broken = Compose(site.stack, {**SETTINGS, **logins, missing: ""}, tmp_path)
+        ended = site.stack.run(broken.command(name), broken.environment(name))
+        assert ended.returncode != 0
+        assert reason in ended.stderr
+    site.compose.up("mlflow")
+    site.compose.wait_until_healthy("mlflow")
