@@ -8,6 +8,7 @@ and Swift, an S3-compatible store, for RustFS.
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -149,7 +150,7 @@ class Compose:
 
     def _is_healthy(self, name: str) -> bool:
         if name in _OTHER_HEALTH:
-            return (self.host.run(["sh", "-c", f"test -e {self.host.folder / name}/ready"])).returncode == 0
+            return self.host.run(["test", "-e", str(self.host.folder / name / "ready")]).returncode == 0
         kind, *check = self.services[name]["healthcheck"]["test"]
         assert kind == "CMD"
         return self.host.run(check, self.environment(name)).returncode == 0
@@ -157,6 +158,4 @@ class Compose:
 
 def installed() -> dict[str, str]:
     """Return the variables with which this project's environment is the one that commands find."""
-    import os
-
     return {"PATH": os.pathsep.join((str(BIN), os.environ["PATH"])), "PYTHONPATH": str(ROOT)}
