@@ -98,6 +98,9 @@ bench: $(READY) .peers/ready  ## run the benchmarks in their quick form (ARGS= f
 lock: $(READY)  ## write the hashed requirements again from pyproject.toml
 	@$(COMPILE) --extra all --extra s3 --extra postgresql --group dev pyproject.toml --output-file requirements/dev.txt
 	@$(COMPILE) --group test pyproject.toml --output-file requirements/base.txt
+	@$(COMPILE) --no-annotate --extra server --extra s3 --extra postgresql --group build pyproject.toml \
+		--output-file requirements/server.txt
+	@$(COMPILE) --no-annotate --extra serve --group build pyproject.toml --output-file requirements/scoring.txt
 	@$(COMPILE) --resolution lowest-direct --extra all --extra s3 --extra postgresql --group test --group models \
 		pyproject.toml --output-file requirements/lowest.txt
 	@$(COMPILE) --no-annotate --no-deps requirements/peers.in --output-file requirements/peers.txt

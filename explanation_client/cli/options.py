@@ -41,7 +41,11 @@ def said_plainly(command: F) -> F:
 
 def run_options(command: F) -> F:
     """Return the command with the run it is about, and the server of that."""
-    command = click.argument("run_id")(command)
+    return server_option(click.argument("run_id")(command))
+
+
+def server_option(command: F) -> F:
+    """Return the command with the address of its tracking server."""
     return click.option(
         "--tracking-uri",
         envvar="MLFLOW_TRACKING_URI",
@@ -57,12 +61,17 @@ def choice_options(command: F) -> F:
 
 def client_of(run_id: str, tracking_uri: str | None) -> ExplanationClient:
     """Return the client of a run; raise InvalidArgumentError where no server is named."""
-    import mlflow
-
     from explanation_client.client import ExplanationClient
+
+    check_server(tracking_uri)
+    return ExplanationClient.from_run_id(tracking_uri, run_id=run_id, timeout=PATIENCE)
+
+
+def check_server(tracking_uri: str | None) -> None:
+    """Raise InvalidArgumentError where no server is named."""
+    import mlflow
 
     if tracking_uri is None and not mlflow.is_tracking_uri_set():
         raise InvalidArgumentError(
             "there is no tracking server: pass --tracking-uri http://HOST:PORT, or set MLFLOW_TRACKING_URI"
         )
-    return ExplanationClient.from_run_id(tracking_uri, run_id=run_id, timeout=PATIENCE)

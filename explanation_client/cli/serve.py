@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from explanation_client.cli.options import said_plainly
+from explanation_client.cli.options import check_server, said_plainly
 
-_FOLDER = click.Path(exists=True, path_type=Path)
+# Where the registry or a run has it, and not a folder of this machine.
+_STORED = ("models:/", "runs:/")
 _SCRIPT = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.argument("directory", type=_FOLDER)
+@click.argument("directory")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at; 0.0.0.0 is all of them.")
 @click.option("--port", type=int, default=8080, show_default=True, help="0 takes a free one.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Processes, each with a copy of the model.")
@@ -36,10 +40,10 @@ _SCRIPT = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--log-data", is_flag=True, help="Store the rows and predictions too. They are often personal data.")
 @click.option("--access-log", is_flag=True, help="A line for each request; never what it holds.")
-@click.option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="Address of the tracking server, for --log-run.")
+@click.option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="Address of the tracking server.")
 @said_plainly
 def serve(
-    directory: Path,
+    directory: str,
     host: str,
     port: int,
     workers: int,
@@ -60,6 +64,9 @@ def serve(
 ) -> None:
     """Answer requests with the predictions and local importances of the scoring explainer in DIRECTORY.
 
+    DIRECTORY may also be models:/NAME/VERSION, models:/NAME@ALIAS or runs:/RUN_ID: it is then downloaded once, at the
+    start.
+
     POST rows to /score; the page at / describes the rest. SIGTERM stops once what has arrived is answered, SIGHUP
     loads DIRECTORY again without losing a request.
     """
@@ -79,17 +86,36 @@ def serve(
         )
     limits = Limits(max_bytes=max_bytes, max_rows=max_rows, max_waiting=max_waiting, answer_seconds=timeout)
     configure_logging(access_log=False)
-    serve_options(
-        ServiceOptions(
-            directory=str(directory),
-            script=None if script is None else str(script),
-            host=host,
-            port=port,
-            workers=workers,
-            threads=threads,
-            limits=limits,
-            sample=sample,
-            stop_seconds=stop_seconds,
-            access_log=access_log,
+    with _folder_of(directory, tracking_uri) as folder:
+        serve_options(
+            ServiceOptions(
+                directory=folder,
+                script=None if script is None else str(script),
+                host=host,
+                port=port,
+                workers=workers,
+                threads=threads,
+                limits=limits,
+                sample=sample,
+                stop_seconds=stop_seconds,
+                access_log=access_log,
+            )
         )
-    )
+
+
+@contextmanager
+def _folder_of(directory: str, tracking_uri: str | None) -> Iterator[str]:
+    """Yield the folder with the scoring explainer; what was downloaded for it goes with the service."""
+    if not directory.startswith(_STORED):
+        if not directory or not Path(directory).exists():
+            raise click.UsageError(
+                f"{directory!r} is no folder of this machine. Name the folder of a saved scoring explainer, or where "
+                "it is stored: models:/NAME/VERSION, models:/NAME@ALIAS or runs:/RUN_ID."
+            )
+        yield directory
+        return
+    from explanation_client.scoring import download_scoring_explainer
+
+    check_server(tracking_uri)
+    with tempfile.TemporaryDirectory(prefix="scoring-explainer-") as folder:
+        yield download_scoring_explainer(directory, f"{folder}/model", tracking_uri=tracking_uri)

@@ -4,44 +4,69 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from explanation_client.cli.options import client_of, run_options, said_plainly
+from explanation_client.cli.options import check_server, client_of, run_options, said_plainly, server_option
 from explanation_client.cli.tables import open_console, size_of, table_of
 from explanation_client.display import shown
+from explanation_client.progress import progress_bar
+
+if TYPE_CHECKING:
+    from explanation_client.store.check import Report
+
+# For the list of all runs: one request for each thousand.
+_SEARCH_SECONDS = 300.0
 
 
 @click.command()
-@run_options
+@click.argument("run_id", required=False)
+@server_option
+@click.option("--all", "every", is_flag=True, help="All runs of the server that have explanations.")
 @click.option("--id", "explanation_id", help="Only this explanation.")
 @click.option("--repair", is_flag=True, help="Write lost or wrong tags again.")
 @said_plainly
-def verify(run_id: str, tracking_uri: str | None, explanation_id: str | None, repair: bool) -> None:
+def verify(run_id: str | None, tracking_uri: str | None, every: bool, explanation_id: str | None, repair: bool) -> None:
     """Read every stored byte of a run's explanations and compare it with what was uploaded.
 
     Exits 1 if anything is damaged or missing.
     """
-    console = open_console()
-    reports = client_of(run_id, tracking_uri).verify(explanation_id, repair=repair)
-    table = table_of(
-        "explanation",
-        "state",
-        "files",
-        "size",
-        title="1 explanation" if len(reports) == 1 else f"{len(reports)} explanations",
-    )
-    for report in reports:
+    if every == (run_id is not None) or (every and explanation_id is not None):
+        raise click.UsageError("Name one run (and with --id one explanation), or pass --all.")
+    runs = [run_id] if run_id is not None else _runs_with_explanations(tracking_uri)
+    found: list[tuple[str, Report]] = []
+    with progress_bar("verifying", total=len(runs), unit="run") as advance:
+        for each in runs:
+            found += [(each, report) for report in client_of(each, tracking_uri).verify(explanation_id, repair=repair)]
+            advance(1)
+    _show_reports(found, with_runs=every)
+    # What an interrupted upload left behind, and nobody lists, is garbage, not damage.
+    if any(report.problems and (report.committed or report.listed) for _, report in found):
+        sys.exit(1)
+
+
+def _runs_with_explanations(tracking_uri: str | None) -> list[str]:
+    from explanation_client.client import ExplanationClient
+
+    check_server(tracking_uri)
+    found = ExplanationClient.search(tracking_uri, max_results=sys.maxsize, timeout=_SEARCH_SECONDS)
+    return list(dict.fromkeys(each.run_id for each in found))
+
+
+def _show_reports(found: list[tuple[str, Report]], *, with_runs: bool) -> None:
+    title = "1 explanation" if len(found) == 1 else f"{len(found)} explanations"
+    table = table_of(*(["run"] if with_runs else []), "explanation", "state", "files", "size", title=title)
+    for run_id, report in found:
         unfinished = not report.committed and not report.listed
         state = "[green]whole[/]" if report.ok else "[yellow]unfinished[/]" if unfinished else "[red]damaged[/]"
-        table.add_row(report.id, state, str(report.files), size_of(report.size))
-    console.print(table)
-    for report in reports:
+        row = (report.id, state, str(report.files), size_of(report.size))
+        table.add_row(*((shown(run_id),) if with_runs else ()), *row)
+    open_console().print(table)
+    for run_id, report in found:
+        place = f"{run_id} {report.id}" if with_runs else report.id
         for problem in report.problems:
-            click.echo(f"{report.id}: {problem}", err=True)
-    # What an interrupted upload left behind, and nobody lists, is garbage, not damage.
-    if any(report.problems and (report.committed or report.listed) for report in reports):
-        sys.exit(1)
+            click.echo(f"{place}: {problem}", err=True)
 
 
 @click.command()

@@ -69,6 +69,36 @@ def test_show_ranks_the_features(client: ExplanationClient, run: Run) -> None:
     assert "age" not in call("show", run.run_id, "--top-k", 2).output
 
 
+def test_verify_checks_one_run_or_all(client: ExplanationClient, run: Run) -> None:
+    assert "whole" in call("verify", run.run_id).output
+    result = call("verify", "--all")
+    assert any(run.run_id in line and "whole" in line for line in result.output.splitlines())
+
+    lost = client.list_model_explanations()[0]
+    store = RunArtifacts(run.artifact_uri, tracking_uri=run.tracking_uri)
+    store.delete(next(stat.path for stat in store.list(folder_of(lost.id)) if stat.path.endswith(".parquet")))
+    result = call("verify", "--all")
+    assert result.exit_code == 1
+    assert f"{run.run_id} {lost.id}: " in result.output
+
+
+def test_verify_wants_one_run_or_all(run: Run) -> None:
+    for arguments in ((), (run.run_id, "--all"), ("--all", "--id", "x")):
+        result = call("verify", *arguments)
+        assert result.exit_code == 2
+        assert "Name one run" in result.output
+
+
+def test_serve_says_what_it_could_be_given() -> None:
+    for nothing in ("", "no such folder"):
+        result = call("serve", nothing)
+        assert result.exit_code == 2
+        assert "is no folder of this machine" in result.output
+    result = call("serve", "models:/no such model/1")
+    assert result.exit_code == 1
+    assert "no such model" in result.output
+
+
 def test_download_saves_all_or_a_table(client: ExplanationClient, run: Run, tmp_path: Path) -> None:
     assert call("download", run.run_id, tmp_path / "folder").exit_code == 0
     assert load_explanation(tmp_path / "folder") == EXPLANATION

@@ -1,0 +1,36 @@
+#!/bin/sh
+# restore.sh [--overwrite] FOLDER
+#
+# Put a backup that backup.sh wrote into an empty database and an empty bucket; with --overwrite, into any. Stop MLflow
+# first, start it after: docs/operations.md. Then `explanation-client verify --all` says whether anything is missing.
+#
+# IN_POSTGRES and IN_STORE are as in backup.sh.
+set -eu
+
+in_postgres=${IN_POSTGRES-docker compose exec -T postgres}
+in_store=${IN_STORE-docker compose run --rm --no-deps -T bucket}
+
+clean='' overwrite=''
+if [ "${1-}" = --overwrite ]; then
+    clean='--clean --if-exists' overwrite=--overwrite
+    shift
+fi
+if [ $# -ne 1 ]; then
+    sed -n '2,5s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+fi
+folder=$1
+if [ ! -e "$folder/SHA256SUMS" ]; then
+    echo "error: $folder is no backup, or one that was not finished: it has no SHA256SUMS" >&2
+    exit 1
+fi
+(cd "$folder" && sha256sum --check --quiet SHA256SUMS)
+
+# All of the database or nothing: what is there already ends it here, before anything has changed.
+echo "The database ..." >&2
+# shellcheck disable=SC2016,SC2086 # the variable is the other shell's; $clean is words
+$in_postgres sh -c 'exec pg_restore --single-transaction --exit-on-error --no-owner --dbname "${PGDATABASE:?}" "$@"' \
+    pg_restore $clean <"$folder/database.dump"
+echo "The bucket ..." >&2
+# shellcheck disable=SC2086 # $overwrite is a word or none
+$in_store import $overwrite <"$folder/objects.tar"
