@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.util import find_spec
 from typing import Any, Protocol
@@ -38,10 +39,32 @@ from explanation_client.explainers.model import (
     Model,
     read_model,
 )
+from explanation_client.explainers.numbers import as_numbers, tree_levels
 from explanation_client.explainers.shap_trees import ShapEngine
+from explanation_client.treeshap.explain import MEMORY_LIMIT
 
 # Interaction values computed at a time: 8 MB.
 _PAIR_VALUES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class TableOptions:
+    """How the tables of a background are built.
+
+    Parameters
+    ----------
+    memory_limit : int
+        Bytes that they may take; trees beyond it are walked once for each background row.
+    progress : callable, optional
+        Told of the trees done and all trees.
+
+    """
+
+    memory_limit: int = MEMORY_LIMIT
+    progress: Callable[[int, int], None] | None = None
+
+
+DEFAULT_OPTIONS = TableOptions()
 
 
 class TreeEngine(Protocol):
@@ -202,8 +225,17 @@ class TablesEngine:
     Parameters
     ----------
     model : Model
-    background : ndarray of shape (B, F), optional
+    package : str
+        Whose model it is.
+    background : DataFrame or ndarray of shape (B, F), optional
         Values are interventional for these rows. None: path-dependent.
+    options : TableOptions, optional
+
+    Attributes
+    ----------
+    tables : TreeTables
+    levels : TreeLevels
+        Of categories.
 
     Raises
     ------
@@ -217,25 +249,34 @@ class TablesEngine:
     packages: tuple[str, ...] = ("numba",)
     description = "the tree kernel of this library"
 
-    def __init__(self, model: Model, background: Any = None) -> None:
+    def __init__(
+        self, model: Model, package: str, background: Any = None, options: TableOptions = DEFAULT_OPTIONS
+    ) -> None:
         if find_spec("numba") is None:
             raise MissingDependencyError("numba", extra="explain", needed_for=f"explaining {model.short_name}")
-        from explanation_client.treeshap import TreeTables
+        from explanation_client.treeshap import TreeEnsemble, TreeTables
         from explanation_client.treeshap import UnsupportedModelError as UnreadableError
 
         self._model = model
-        self._unstored_is_missing = "xgboost" in {package for package, _ in model.origin}
+        self._unstored_is_missing = package == "xgboost"
         estimator = model.estimator
         native = estimator.native if isinstance(estimator, BoosterModel) else estimator
+        self.levels = tree_levels(estimator, package)
         try:
-            self._tables = TreeTables(native, None if background is None else self._numbers(background))
+            ensemble = TreeEnsemble.from_model(native)
         except UnreadableError as error:
             raise CannotExplainError(f"{model.short_name} is not read as trees: {error}") from error
+        self.tables = TreeTables(
+            ensemble,
+            None if background is None else self._numbers(background),
+            memory_limit=options.memory_limit,
+            progress=options.progress,
+        )
 
     @property
     def space(self) -> str:
         """What the contributions add up to, in the words of an explanation."""
-        ensemble = self._tables.ensemble
+        ensemble = self.tables.ensemble
         if ensemble.output_space != MARGIN:
             return str(ensemble.output_space)
         if ensemble.link == "logit" and ensemble.link_scale == 1.0:
@@ -248,23 +289,23 @@ class TablesEngine:
 
     def contributions(self, rows: Any) -> tuple[Floats, Floats]:
         """Return values (C, N, F) and base values (C,)."""
-        values = self._tables.shap_values(self._numbers(rows))
-        base_values = np.asarray(self._tables.base_values, np.float64)
+        values = self.tables.shap_values(self._numbers(rows))
+        base_values = np.asarray(self.tables.base_values, np.float64)
         if len(values) == 1 and self._model.n_outputs == 2:
             return mirrored(values[0], float(base_values[0]))
         return values, base_values
 
     def interactions(self, rows: Any) -> Iterator[Floats]:
         """Yield interaction values (C, n, F, F) of the rows, some at a time; of two classes with one margin, once."""
-        dense = self._tables.ensemble.check_rows(self._numbers(rows))
-        step = max(1, _PAIR_VALUES // (self._tables.ensemble.n_outputs * dense.shape[1] ** 2))
+        dense = self.tables.ensemble.check_rows(self._numbers(rows))
+        step = max(1, _PAIR_VALUES // (self.tables.ensemble.n_outputs * dense.shape[1] ** 2))
         for start in range(0, len(dense), step):
-            yield self._tables.interaction_values(dense[start : start + step])
+            yield self.tables.interaction_values(dense[start : start + step])
 
     def _numbers(self, rows: Any) -> Any:
-        """Return rows as the kernel takes them: dense, with gaps where a CSR matrix means them."""
+        """Return rows as the kernel takes them: dense numbers, with gaps where a CSR matrix means them."""
         if not hasattr(rows, "tocsr"):
-            return rows
+            return as_numbers(rows, self._model.short_name, self.levels.of(rows))
         if not self._unstored_is_missing:
             return rows.toarray()
         stored = rows.tocoo()
@@ -295,7 +336,9 @@ _OWN: dict[str, Callable[[Model, str], TreeEngine]] = {
 }
 
 
-def tree_engine(model: Model, package: str, *, background: Any = None) -> TreeEngine:
+def tree_engine(
+    model: Model, package: str, *, background: Any = None, options: TableOptions = DEFAULT_OPTIONS
+) -> TreeEngine:
     """Return the engine for a model of a package: the tree kernel where it reads the model.
 
     Else it is the model's own contributions, or shap for models of scikit-learn, which have none.
@@ -308,12 +351,14 @@ def tree_engine(model: Model, package: str, *, background: Any = None) -> TreeEn
     """
     entry = find_entry(model.origin)
     if entry is not None and entry.condition is not None:
-        return _average_engine(model, entry, background)
+        return _average_engine(model, entry, background, options)
     own = _OWN.get(package)
-    reason = _why_own(model, package)
-    if reason is None:
+    reason = None
+    if own is not None and find_spec("numba") is None:
+        reason = "the tree kernel needs numba, which is not installed"
+    else:
         try:
-            return TablesEngine(model, background)
+            return TablesEngine(model, package, background, options)
         except CannotExplainError as error:
             if package == "lightgbm" and _has_linear_leaves(model):
                 # Neither LightGBM itself nor shap gives contributions of trees with linear leaves.
@@ -324,7 +369,7 @@ def tree_engine(model: Model, package: str, *, background: Any = None) -> TreeEn
     return ShapEngine(model, reason) if own is None else own(model, reason)
 
 
-def _average_engine(model: Model, entry: Entry, background: Any) -> TreeEngine:
+def _average_engine(model: Model, entry: Entry, background: Any, options: TableOptions) -> TreeEngine:
     """Return the engine of a model that averages trees."""
     problem = why_not(entry, model.estimator)
     if problem is not None:
@@ -332,14 +377,19 @@ def _average_engine(model: Model, entry: Entry, background: Any) -> TreeEngine:
     space = PROBABILITY if model.task == "classification" else VALUE
     members: list[tuple[Member, Model, Contributes]] = []
     packages: dict[str, None] = {}
-    for member in members_of(model.estimator):
+    found = members_of(model.estimator)
+    options = replace(options, memory_limit=options.memory_limit // len(found))
+    for member in found:
         own = read_model(member.estimator, background=None, classes=None)
         if int(getattr(own.estimator, "n_outputs_", 1)) > 1:
             raise CannotExplainError(f"{model.short_name} has several targets: train a model for each")
         listed = find_entry(own.origin)
         assert listed is not None  # or the condition would have said so
         engine = tree_engine(
-            own, listed.package, background=None if background is None else member_rows(member, own, background)
+            own,
+            listed.package,
+            background=None if background is None else member_rows(member, own, background),
+            options=options,
         )
         if engine.space != space:
             raise CannotExplainError(
@@ -353,18 +403,3 @@ def _average_engine(model: Model, entry: Entry, background: Any) -> TreeEngine:
 
 def _has_linear_leaves(model: Model) -> bool:
     return "\nis_linear=1\n" in lightgbm_booster(model.estimator).model_to_string()
-
-
-def _why_own(model: Model, package: str) -> str | None:
-    """Return why a model is asked for its own contributions rather than read, or None."""
-    if package in _OWN and find_spec("numba") is None:
-        return "the tree kernel needs numba, which is not installed"
-    estimator = model.estimator
-    if package == "lightgbm":
-        categorical = bool(lightgbm_booster(estimator).pandas_categorical)
-    elif package == "xgboost":
-        booster = estimator.get_booster()
-        categorical = booster.feature_names is not None and "c" in (booster.feature_types or ())
-    else:
-        return None
-    return "only the package knows the codes of a DataFrame's categories" if categorical else None

@@ -12,6 +12,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     BaggingClassifier,
+    GradientBoostingClassifier,
     HistGradientBoostingClassifier,
     RandomForestClassifier,
     StackingClassifier,
@@ -200,17 +201,14 @@ def test_native_categories_of_histogram_boosting_add_up() -> None:
 
 
 def test_a_tree_model_that_the_kernel_does_not_read_is_handed_on_with_a_warning() -> None:
-    import pandas as pd
-
-    frame = pd.DataFrame({"colour": pd.Categorical(np.array(["red", "green"])[Y]), "number": X[:, 0]})
-    model = HistGradientBoostingClassifier(max_iter=3, categorical_features="from_dtype").fit(frame, Y)
-    with pytest.warns(UserWarning, match="not numbers; the next explainer is used instead"):
-        explainer = TabularExplainer(model, frame[:8])
-    explanation = explainer.explain_local(frame[:3])
+    model = GradientBoostingClassifier(n_estimators=3, init=LogisticRegression(), random_state=0).fit(X, Y)
+    with pytest.warns(UserWarning, match="starts from LogisticRegression.*; the next explainer is used instead"):
+        explainer = TabularExplainer(model, X[:8])
+    explanation = explainer.explain_local(X[:3])
     assert explanation.method == "shap_kernel"
-    assert "is not read as trees" in explanation.info.reason
+    assert "starts from LogisticRegression" in explanation.info.reason
     sums = explanation.local_importance_values.sum(axis=2).T + explanation.expected_values
-    np.testing.assert_allclose(sums, model.predict_proba(frame[:3]))
+    np.testing.assert_allclose(sums, model.predict_proba(X[:3]))
 
 
 def test_a_method_can_be_chosen_by_hand() -> None:

@@ -25,6 +25,7 @@ from explanation_client.treeshap import (
 from explanation_client.treeshap.ensemble import RawTree, assemble
 from explanation_client.treeshap.parsers import lightgbm as lightgbm_reader
 from explanation_client.treeshap.parsers import xgboost as xgboost_reader
+from explanation_client.treeshap.parsers.histogram import category_levels
 from explanation_client.treeshap.probability import inverse_link, to_predictions
 from tests.unit.treeshap import oracle
 
@@ -250,15 +251,21 @@ def test_texts_of_unknown_versions_and_objectives_are_refused() -> None:
         xgboost_reader.parse_document({"learner": learner})
 
 
-def test_histogram_categories_that_are_text_are_refused() -> None:
+@pytest.mark.parametrize("values", [["z", "x", "y"], [-2.0, 0.5, 7.0]], ids=["text", "fractions"])
+def test_histogram_categories_that_are_no_codes_are_known_by_their_positions(values: list[Any]) -> None:
     pandas = pytest.importorskip("pandas")
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     rng = np.random.default_rng(0)
-    frame = pandas.DataFrame({"a": rng.normal(size=60), "b": pandas.Categorical(rng.choice(["x", "y", "z"], 60))})
-    model = HistGradientBoostingRegressor(max_iter=2, categorical_features="from_dtype")
-    with pytest.raises(UnsupportedModelError, match="column 1"):
-        TreeEnsemble.from_model(model.fit(frame, frame["a"]))
+    drawn = rng.integers(3, size=60)
+    frame = pandas.DataFrame({"a": rng.normal(size=60), "b": pandas.Categorical(np.array(values)[drawn])})
+    model = HistGradientBoostingRegressor(max_iter=4, categorical_features="from_dtype", min_samples_leaf=3)
+    model.fit(frame, frame["a"] + np.array([5.0, 0.0, -5.0])[drawn])
+    levels = category_levels(model)
+    assert levels == {1: sorted(values)}
+    rows = np.column_stack([frame["a"], [levels[1].index(value) for value in frame["b"]]])
+    ensemble = TreeEnsemble.from_model(model)
+    np.testing.assert_allclose(ensemble.predict(rows)[:, 0], model.predict(frame), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("link", ["logit", "one-vs-rest logit", "softmax", "log", "identity"])
