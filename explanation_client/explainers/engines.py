@@ -38,6 +38,7 @@ from explanation_client.explainers.model import (
     VALUE,
     Model,
     read_model,
+    several_targets,
 )
 from explanation_client.explainers.numbers import as_numbers, tree_levels
 from explanation_client.explainers.shap_trees import ShapEngine
@@ -382,7 +383,7 @@ def _average_engine(model: Model, entry: Entry, background: Any, options: TableO
     for member in found:
         own = read_model(member.estimator, background=None, classes=None)
         if int(getattr(own.estimator, "n_outputs_", 1)) > 1:
-            raise CannotExplainError(f"{model.short_name} has several targets: train a model for each")
+            raise several_targets(model.short_name, own.estimator.n_outputs_)
         listed = find_entry(own.origin)
         assert listed is not None  # or the condition would have said so
         engine = tree_engine(

@@ -128,8 +128,7 @@ def _linear_parts(estimator: Any) -> tuple[NDArray[np.float64], NDArray[np.float
 def _distances(rows: Any, coefficients: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return ``coef * (x - mean)`` for each output, (K, N, F); of a CSR matrix only the stored values are visited."""
     if not hasattr(rows, "tocsr"):
-        centred = rows - mean
-        return coefficients[:, None, :] * centred[None, :, :]
+        return np.asarray(coefficients[:, None, :] * (rows - mean)[None, :, :])
     values = np.repeat((-coefficients * mean)[:, None, :], rows.shape[0], axis=1)
     stored = rows.tocoo()
     for output, coefficient in enumerate(coefficients):

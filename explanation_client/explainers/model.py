@@ -109,7 +109,10 @@ class Model:
     def predict(self, rows: Any) -> NDArray[Any] | None:
         """Return the predictions (N,): the model's own labels, or values."""
         if not self.is_function:
-            return np.asarray(self.estimator.predict(rows)).reshape(-1)
+            predicted = np.asarray(self.estimator.predict(rows))
+            if predicted.size != rows.shape[0]:
+                raise several_targets(self.short_name, predicted.shape[-1])
+            return predicted.reshape(-1)
         answers = self.answer(rows, PROBABILITY)
         return (
             np.array(self.outputs, object)[answers.argmax(axis=1)] if self.task == "classification" else answers[:, 0]
@@ -152,6 +155,8 @@ class Model:
         if answers.ndim == 1 or (answers.shape[1] == 1 and self.n_outputs == 2):
             answers = self._columns(answers.reshape(-1), space)
         if answers.shape != (rows.shape[0], self.n_outputs):
+            if self.task == "regression" and answers.ndim == 2:
+                raise several_targets(self.short_name, answers.shape[1])
             raise UnsupportedModelError(
                 f"{self.short_name} answers {rows.shape[0]} rows with an array of shape {answers.shape}, expected "
                 f"{(rows.shape[0], self.n_outputs)} for {self.task} with outputs {list(self.outputs)}; pass a function "
@@ -177,6 +182,14 @@ class Model:
             return answers[:, None]
         probabilities = (self.function_space or space) == PROBABILITY
         return np.column_stack([1.0 - answers if probabilities else -answers, answers])
+
+
+def several_targets(name: str, n_targets: int) -> UnsupportedModelError:
+    """Return the error for a model of several targets."""
+    return UnsupportedModelError(
+        f"{name} has {n_targets} targets: train a model for each, or explain a function that returns what it says of "
+        "one of them, its predictions or class probabilities"
+    )
 
 
 def raw_scores(model: Model, rows: Any, space: str) -> Any:
@@ -236,6 +249,10 @@ def read_model(
     _check_fitted(inner, origin)
     estimator = _adapted(inner, origin, background, classes, model_task)
     if not hasattr(estimator, "predict"):
+        if getattr(inner, "refit", True) is False:
+            raise UnsupportedModelError(
+                f"{'.'.join(origin[0])} was searched with refit=False and holds no model: fit one with its best_params_"
+            )
         raise UnsupportedModelError(
             f"{'.'.join(origin[0])} has no predict method: pass a trained model, or a prediction function to "
             "KernelExplainer with is_function=True"
@@ -290,13 +307,18 @@ def _read_function(model: Any, background: Table | None, classes: Sequence[str] 
             f"the prediction function answers {n_rows} rows with shape {answers.shape}: ({n_rows},) "
             f"or ({n_rows}, C) is needed"
         )
+    if answers.dtype.kind not in "biuf":
+        raise UnsupportedModelError(
+            f"the prediction function answers with {str(answers.ravel()[0])[:40]!r}: numbers are needed, probabilities "
+            "of the classes for example"
+        )
     columns = 1 if answers.ndim == 1 else answers.shape[1]
     several = columns > 1 or classes is not None
     task = cast(Task, model_task if model_task != "unknown" else "classification" if several else "regression")
     if task == "regression" and (columns > 1 or classes is not None):
         raise InvalidArgumentError(
-            f"the prediction function returns {columns} columns{' and classes= was given' if classes else ''}: a "
-            "regression has one column and no classes"
+            f"the prediction function returns {columns} columns{'' if classes is None else ' and classes= was given'}: "
+            "a regression has one column and no classes"
         )
     outputs: tuple[str, ...] = (REGRESSION_OUTPUT,)
     if task == "classification":
@@ -374,10 +396,7 @@ def _labels(estimator: Any, classes: Sequence[str] | None, origin: list[tuple[st
             raise InvalidArgumentError(f"{'.'.join(origin[0])} does not name its classes: pass classes=")
         return list(classes)
     if isinstance(labels, list) and labels and isinstance(labels[0], np.ndarray):
-        raise UnsupportedModelError(
-            f"{'.'.join(origin[0])} has {len(labels)} targets: explain one at a time, with a function that returns its "
-            "probabilities"
-        )
+        raise several_targets(".".join(origin[0]), len(labels))
     return list(np.asarray(labels).tolist())
 
 

@@ -20,7 +20,7 @@ from explanation_client.explainers.base import Explainer
 from explanation_client.explainers.dispatch import TABLE, find_entry
 from explanation_client.explainers.engines import TableOptions, TablesEngine, TreeEngine, tree_engine
 from explanation_client.explainers.links import find_link
-from explanation_client.explainers.model import PROBABILITY
+from explanation_client.explainers.model import PROBABILITY, several_targets
 from explanation_client.progress import ProgressOfAll
 from explanation_client.treeshap.explain import MEMORY_LIMIT
 
@@ -126,10 +126,7 @@ class TreeExplainer(Explainer):
             raise UnsupportedModelError(f"{self._model.short_name} is no tree model that is known here: {known}")
         n_targets = int(getattr(self._model.estimator, "n_outputs_", 1))
         if n_targets > 1:
-            raise UnsupportedModelError(
-                f"{self._model.short_name} has {n_targets} targets: train a model for each, or explain a function that "
-                "returns one of them"
-            )
+            raise several_targets(self._model.short_name, n_targets)
         self._engine = self._make_engine(entry.package, feature_perturbation, memory_limit)
         self.packages = self._engine.packages
         self.how = f"exact values from {self._engine.description}"
