@@ -22,8 +22,9 @@ from explanation_client.explainers.aggregate import Aggregate
 from explanation_client.explainers.evaluation import Evaluation
 from explanation_client.explainers.features import Features, Gathered, read_raw_features, read_schema, read_subset
 from explanation_client.explainers.inputs import Table, read_table
-from explanation_client.explainers.model import read_model, several_targets
+from explanation_client.explainers.model import several_targets
 from explanation_client.explainers.notes import with_notes
+from explanation_client.explainers.reading import read_model
 from explanation_client.explainers.record import make_info
 from explanation_client.explainers.sampling import SamplingPolicy
 from explanation_client.explanation import Explanation

@@ -25,7 +25,8 @@ from explanation_client.explainers.feature_map import (
 from explanation_client.explainers.features import read_schema, read_subset
 from explanation_client.explainers.inputs import Schema, Table, make_schema, read_table
 from explanation_client.explainers.metrics import Measure, check_labels, read_measure
-from explanation_client.explainers.model import Model, read_model
+from explanation_client.explainers.model import Model
+from explanation_client.explainers.reading import read_model
 from explanation_client.explainers.record import make_info
 from explanation_client.explanation import Explanation
 from explanation_client.importances import Importances

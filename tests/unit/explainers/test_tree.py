@@ -294,30 +294,6 @@ def test_dates_and_text_where_a_model_takes_numbers_are_refused_with_the_column(
             TreeExplainer(model).explain_local(frame.assign(b=values))
 
 
-@pytest.mark.parametrize("trees", [1, 4])
-def test_tables_stay_within_their_memory_and_their_building_is_shown(
-    trees: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from explanation_client import progress
-
-    monkeypatch.setattr(progress, "_DELAY", 0)
-    x = np.tile(X, (40, 1))
-    model = RandomForestRegressor(**{**SMALL, "n_estimators": trees}).fit(X, target(X, "regression"))
-    options: dict[str, Any] = {"feature_perturbation": "interventional", "show_progress": True}
-    with_tables = TreeExplainer(model, X[:9], **options)
-    walked = TreeExplainer(model, X[:9], **options, memory_limit=0)
-    for explainer in (with_tables, walked):
-        explainer._engine.tables._compiled = True
-    values = with_tables.explain_local(x).local_importance_values
-    shown = capsys.readouterr().err
-    assert "Preparing the background" in shown
-    assert f"/{trees} [" in shown
-    np.testing.assert_allclose(walked.explain_local(x).local_importance_values, values, atol=1e-12)
-    assert walked._engine.tables.table_bytes < with_tables._engine.tables.table_bytes
-    with pytest.raises(InvalidArgumentError, match="memory_limit=-1: a number of bytes"):
-        TreeExplainer(model, X[:9], memory_limit=-1)
-
-
 def test_early_stopping_is_followed() -> None:
     y = target(X, "binary")
     stopped = lightgbm.train(

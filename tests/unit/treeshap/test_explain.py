@@ -286,6 +286,35 @@ def test_links_that_are_not_known_are_refused() -> None:
         to_predictions(np.zeros((1, 1, 1)), np.zeros(1), link="signed square root")
 
 
+def test_a_tree_explainer_passes_on_the_limit_and_shows_the_building_of_tables(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from explanation_client import progress
+    from explanation_client.errors import InvalidArgumentError
+    from explanation_client.explainers import TreeExplainer
+
+    monkeypatch.setattr(progress, "_DELAY", 0)
+    # Compiled from the first row on: numpy needs no tables.
+    monkeypatch.setattr(explain, "_WORTH_LOADING", -1.0)
+    x = np.random.default_rng(0).normal(size=(60, 5))
+    model = RandomForestClassifier(7, max_depth=3, random_state=0).fit(x, x[:, 0] > x[:, 1])
+
+    def values(**options: Any) -> tuple[Any, int]:
+        explainer = TreeExplainer(model, x[:9], feature_perturbation="interventional", **options)
+        return explainer.explain_local(x).local_importance_values, explainer._engine.tables.table_bytes
+
+    with_tables, size = values(show_progress=True)
+    shown = capsys.readouterr().err
+    assert "Preparing the background" in shown
+    assert "/7 [" in shown
+    walked, small = values(show_progress=False, memory_limit=0)
+    assert not capsys.readouterr().err
+    np.testing.assert_allclose(walked, with_tables, atol=1e-12)
+    assert small < size
+    with pytest.raises(InvalidArgumentError, match="memory_limit=-1: a number of bytes"):
+        TreeExplainer(model, x[:9], memory_limit=-1)
+
+
 LATE = """
 import sys
 from explanation_client.treeshap import TreeEnsemble, TreeTables, explain, shap_values
