@@ -6,7 +6,6 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -64,19 +63,20 @@ def test_a_stump_by_hand() -> None:
     assert shap_values(stump, np.array([[0.5, 9.0]]), background).tolist() == [[[-2.0, 0.0]]]
 
 
-def test_trees_without_splits_and_no_trees_at_all() -> None:
+@pytest.mark.parametrize("compiled", [False, True], ids=["numpy", "compiled"])
+@pytest.mark.parametrize("background", [None, np.zeros((2, 3))], ids=["path-dependent", "interventional"])
+def test_trees_without_splits_and_no_trees_at_all(background: Any, compiled: bool) -> None:
     leaf = tree(
         feature=np.array([-1]), threshold=np.zeros(1), left=np.array([-1]), right=np.array([-1]),
         missing_left=np.zeros(1), cover=np.zeros(1), value=np.array([[2.0]]),
     )  # fmt: skip
     for trees, expected in (([leaf, leaf], 4.5), ([], 0.5)):
         flat = assemble(trees, [0] * len(trees), constant=[0.5], n_features=3)
-        for background, compiled in product((None, np.zeros((2, 3))), (False, True)):
-            tables = TreeTables(flat, background, compiled=compiled)
-            assert tables.base_values.tolist() == [expected]
-            assert not tables.shap_values(np.ones((20, 3))).any()
-            assert not tables.shap_values_row(np.ones(3)).any()
-            assert not tables.interaction_values(np.ones((2, 3))).any()
+        tables = TreeTables(flat, background, compiled=compiled)
+        assert tables.base_values.tolist() == [expected]
+        assert not tables.shap_values(np.ones((20, 3))).any()
+        assert not tables.shap_values_row(np.ones(3)).any()
+        assert not tables.interaction_values(np.ones((2, 3))).any()
 
 
 def test_no_rows(ensemble: TreeEnsemble) -> None:
