@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Protocol
 
 # Short work shows no bar: it appears after so many seconds.
@@ -54,6 +54,38 @@ def progress_bar(
             bar.update(amount)
 
         yield advance
+
+
+class ProgressOfAll:
+    """A bar for work that tells how much of all is done, whenever it comes to be done.
+
+    The bar appears with the first call, and goes when all is done.
+
+    Parameters
+    ----------
+    description, unit, show
+        As of :func:`progress_bar`.
+
+    """
+
+    def __init__(self, description: str, *, unit: str, show: bool | None = None) -> None:
+        self._description, self._unit, self._show = description, unit, show
+        self._open = ExitStack()
+        self._advance: Advance = _nothing
+        self._done = 0
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show that so much is done of all."""
+        if self._advance is _nothing or done < self._done:
+            # The first time, or once more after work that was interrupted.
+            self._open.close()
+            bar = progress_bar(self._description, total=total, unit=self._unit, show=self._show)
+            self._advance, self._done = self._open.enter_context(bar), 0
+        self._advance(done - self._done)
+        self._done = done
+        if done == total:
+            self._open.close()
+            self._advance = _nothing
 
 
 def _nothing(amount: int) -> None:

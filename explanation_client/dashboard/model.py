@@ -16,7 +16,8 @@ from explanation_client.dataset import EvaluationData, normalise_column
 from explanation_client.errors import InvalidArgumentError
 from explanation_client.explainers.features import read_schema
 from explanation_client.explainers.inputs import Schema, read_table
-from explanation_client.explainers.model import PROBABILITY, VALUE, Model, read_model
+from explanation_client.explainers.model import PROBABILITY, VALUE, Model
+from explanation_client.explainers.reading import read_model
 from explanation_client.explanation import Explanation
 
 # Rows that an explainer is given as background where the caller passes none of his own.

@@ -22,8 +22,9 @@ from explanation_client.explainers.aggregate import Aggregate
 from explanation_client.explainers.evaluation import Evaluation
 from explanation_client.explainers.features import Features, Gathered, read_raw_features, read_schema, read_subset
 from explanation_client.explainers.inputs import Table, read_table
-from explanation_client.explainers.model import read_model
+from explanation_client.explainers.model import several_targets
 from explanation_client.explainers.notes import with_notes
+from explanation_client.explainers.reading import read_model
 from explanation_client.explainers.record import make_info
 from explanation_client.explainers.sampling import SamplingPolicy
 from explanation_client.explanation import Explanation
@@ -417,6 +418,9 @@ class Explainer(ABC):
     def _check(self, values: NDArray[Any], base_values: NDArray[Any], rows: Any) -> None:
         """Hold one batch to its shape, to finite numbers, and to the model's own output."""
         wanted = (self._model.n_outputs, rows.shape[0], self._model_schema.n_features)
+        n_found = values.shape[0]
+        if self._model.task == "regression" and n_found > 1 and base_values.shape == (n_found,):
+            raise several_targets(self._model.short_name, n_found)
         if values.shape != wanted or base_values.shape != wanted[:1]:
             raise UnsupportedModelError(
                 f"{type(self).__qualname__} gave values of shape {values.shape} and base values of shape "

@@ -7,9 +7,8 @@ background the kernel computes interventional ones.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any, Protocol
 
@@ -17,14 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explanation_client.errors import CannotExplainError, MissingDependencyError
-from explanation_client.explainers.boosters import (
-    BoosterModel,
-    LightGBMBooster,
-    XGBoostBooster,
-    lightgbm_booster,
-    lightgbm_divisor,
-    xgboost_matrix,
-)
+from explanation_client.explainers.boosters import BoosterModel, lightgbm_booster
 from explanation_client.explainers.dispatch import Entry, find_entry, why_not
 from explanation_client.explainers.members import AverageEngine, Contributes, Member, member_rows, members_of
 from explanation_client.explainers.mirror import Floats, mirrored
@@ -36,12 +28,36 @@ from explanation_client.explainers.model import (
     PROBABILITY,
     VALUE,
     Model,
-    read_model,
+    several_targets,
 )
+from explanation_client.explainers.numbers import as_numbers, tree_levels
+from explanation_client.explainers.own_contributions import CatBoostEngine, LightGBMEngine, XGBoostEngine
+from explanation_client.explainers.reading import read_model
 from explanation_client.explainers.shap_trees import ShapEngine
+from explanation_client.treeshap.explain import MEMORY_LIMIT
 
 # Interaction values computed at a time: 8 MB.
 _PAIR_VALUES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class TableOptions:
+    """How the tables of a background are built.
+
+    Parameters
+    ----------
+    memory_limit : int
+        Bytes that they may take; trees beyond it are walked once for each background row.
+    progress : callable, optional
+        Told of the trees done and all trees.
+
+    """
+
+    memory_limit: int = MEMORY_LIMIT
+    progress: Callable[[int, int], None] | None = None
+
+
+DEFAULT_OPTIONS = TableOptions()
 
 
 class TreeEngine(Protocol):
@@ -71,139 +87,23 @@ class TreeEngine(Protocol):
         ...
 
 
-class _OwnContributions(ABC):
-    """Base of the engines that ask the model's own package."""
-
-    packages: tuple[str, ...] = ()
-
-    def __init__(self, model: Model, reason: str) -> None:
-        self._model = model
-        self.description = f"the model's own contributions ({reason})"
-
-    @cached_property
-    def space(self) -> str:
-        """Log-odds of a logistic model of two classes, margin of others; what the link of a regression says."""
-        if self._model.task == "classification":
-            return LOG_ODDS if self._model.n_outputs == 2 and self._is_logistic() else MARGIN
-        return self._regression_space()
-
-    @abstractmethod
-    def _is_logistic(self) -> bool:
-        """Whether the raw score of two classes is the logit of the probability."""
-
-    @abstractmethod
-    def _regression_space(self) -> str:
-        """Return what a regression's raw score is."""
-
-    def answers(self, rows: Any) -> NDArray[np.float64]:
-        """Return the model's raw scores, (N, C)."""
-        return self._model.answer(rows, MARGIN)
-
-    def _split(self, contributions: NDArray[Any]) -> tuple[Floats, Floats]:
-        """Return values (C, N, F) and base values (C,) from (N, F + 1) or (N, K, F + 1), base value last."""
-        contributions = contributions.astype(np.float64)
-        if contributions.ndim == 2:
-            contributions = contributions[:, None, :]
-        values = np.ascontiguousarray(contributions[:, :, :-1].transpose(1, 0, 2))
-        base_values = contributions[0, :, -1]
-        if len(base_values) == 1 and self._model.n_outputs == 2:
-            return mirrored(values[0], float(base_values[0]))
-        return values, base_values.copy()
-
-
-class LightGBMEngine(_OwnContributions):
-    """LightGBM's ``pred_contrib``: dense and CSR rows, categories, missing values, early stopping."""
-
-    def contributions(self, rows: Any) -> tuple[Floats, Floats]:
-        """Return values (C, N, F) and base values (C,)."""
-        estimator = self._model.estimator
-        predict = estimator.native.predict if isinstance(estimator, LightGBMBooster) else estimator.predict
-        found = predict(rows, pred_contrib=True)
-        if isinstance(found, list):
-            # One CSR matrix for each class.
-            found = np.stack([part.toarray() for part in found], axis=1)
-        elif not isinstance(found, np.ndarray):
-            found = found.toarray()
-        n_rows = rows.shape[0]
-        width = rows.shape[1] + 1
-        found = np.asarray(found).reshape(n_rows, -1, width)
-        return self._split(found / lightgbm_divisor(lightgbm_booster(estimator)))
-
-    @cached_property
-    def _objective(self) -> str:
-        estimator = self._model.estimator
-        return LightGBMBooster(lightgbm_booster(estimator)).objective
-
-    def _is_logistic(self) -> bool:
-        return self._objective == "binary sigmoid:1"
-
-    def _regression_space(self) -> str:
-        name = self._objective.partition(" ")[0]
-        if name in ("poisson", "gamma", "tweedie"):
-            return LOG_VALUE
-        return MARGIN if name.startswith("cross_entropy") or "sqrt" in self._objective else VALUE
-
-
-class XGBoostEngine(_OwnContributions):
-    """XGBoost's ``pred_contribs``: dense and CSR rows, categories, missing values, early stopping; sums in float32."""
-
-    def contributions(self, rows: Any) -> tuple[Floats, Floats]:
-        """Return values (C, N, F) and base values (C,)."""
-        estimator = self._model.estimator
-        found = estimator.get_booster().predict(
-            xgboost_matrix(estimator, rows), pred_contribs=True, iteration_range=self._iterations()
-        )
-        return self._split(np.asarray(found))
-
-    def _iterations(self) -> tuple[int, int]:
-        """Return the rounds that the model's own predict uses; (0, 0) means all."""
-        best = None if isinstance(self._model.estimator, XGBoostBooster) else _best_iteration(self._model.estimator)
-        return (0, 0) if best is None else (0, best + 1)
-
-    @cached_property
-    def _objective(self) -> str:
-        return XGBoostBooster(self._model.estimator.get_booster()).objective
-
-    def _is_logistic(self) -> bool:
-        return self._objective in ("binary:logistic", "binary:logitraw")
-
-    def _regression_space(self) -> str:
-        if self._objective in ("count:poisson", "reg:gamma", "reg:tweedie"):
-            return LOG_VALUE
-        identity = ("reg:squarederror", "reg:absolute", "reg:pseudohuber", "reg:quantile", "reg:squaredlog", "rank:")
-        return VALUE if self._objective.startswith(identity) else MARGIN
-
-
-class CatBoostEngine(_OwnContributions):
-    """CatBoost's ``ShapValues``: categories and text as the model has them."""
-
-    def contributions(self, rows: Any) -> tuple[Floats, Floats]:
-        """Return values (C, N, F) and base values (C,)."""
-        from catboost import Pool
-
-        estimator = self._model.estimator
-        pool = Pool(rows, cat_features=estimator.get_cat_feature_indices())
-        return self._split(np.asarray(estimator.get_feature_importance(pool, type="ShapValues")))
-
-    @cached_property
-    def _loss(self) -> str:
-        return str(self._model.estimator.get_all_params().get("loss_function", ""))
-
-    def _is_logistic(self) -> bool:
-        return self._loss in ("Logloss", "CrossEntropy")
-
-    def _regression_space(self) -> str:
-        return LOG_VALUE if self._loss.startswith(("Poisson", "Tweedie")) else VALUE
-
-
 class TablesEngine:
     """The exact tree kernel of this library: LightGBM, XGBoost and scikit-learn, float64 throughout.
 
     Parameters
     ----------
     model : Model
-    background : ndarray of shape (B, F), optional
+    package : str
+        Whose model it is.
+    background : DataFrame or ndarray of shape (B, F), optional
         Values are interventional for these rows. None: path-dependent.
+    options : TableOptions, optional
+
+    Attributes
+    ----------
+    tables : TreeTables
+    levels : TreeLevels
+        Of categories.
 
     Raises
     ------
@@ -217,25 +117,34 @@ class TablesEngine:
     packages: tuple[str, ...] = ("numba",)
     description = "the tree kernel of this library"
 
-    def __init__(self, model: Model, background: Any = None) -> None:
+    def __init__(
+        self, model: Model, package: str, background: Any = None, options: TableOptions = DEFAULT_OPTIONS
+    ) -> None:
         if find_spec("numba") is None:
             raise MissingDependencyError("numba", extra="explain", needed_for=f"explaining {model.short_name}")
-        from explanation_client.treeshap import TreeTables
+        from explanation_client.treeshap import TreeEnsemble, TreeTables
         from explanation_client.treeshap import UnsupportedModelError as UnreadableError
 
         self._model = model
-        self._unstored_is_missing = "xgboost" in {package for package, _ in model.origin}
+        self._unstored_is_missing = package == "xgboost"
         estimator = model.estimator
         native = estimator.native if isinstance(estimator, BoosterModel) else estimator
+        self.levels = tree_levels(estimator, package)
         try:
-            self._tables = TreeTables(native, None if background is None else self._numbers(background))
+            ensemble = TreeEnsemble.from_model(native)
         except UnreadableError as error:
             raise CannotExplainError(f"{model.short_name} is not read as trees: {error}") from error
+        self.tables = TreeTables(
+            ensemble,
+            None if background is None else self._numbers(background),
+            memory_limit=options.memory_limit,
+            progress=options.progress,
+        )
 
     @property
     def space(self) -> str:
         """What the contributions add up to, in the words of an explanation."""
-        ensemble = self._tables.ensemble
+        ensemble = self.tables.ensemble
         if ensemble.output_space != MARGIN:
             return str(ensemble.output_space)
         if ensemble.link == "logit" and ensemble.link_scale == 1.0:
@@ -248,33 +157,29 @@ class TablesEngine:
 
     def contributions(self, rows: Any) -> tuple[Floats, Floats]:
         """Return values (C, N, F) and base values (C,)."""
-        values = self._tables.shap_values(self._numbers(rows))
-        base_values = np.asarray(self._tables.base_values, np.float64)
+        values = self.tables.shap_values(self._numbers(rows))
+        base_values = np.asarray(self.tables.base_values, np.float64)
         if len(values) == 1 and self._model.n_outputs == 2:
             return mirrored(values[0], float(base_values[0]))
         return values, base_values
 
     def interactions(self, rows: Any) -> Iterator[Floats]:
         """Yield interaction values (C, n, F, F) of the rows, some at a time; of two classes with one margin, once."""
-        dense = self._tables.ensemble.check_rows(self._numbers(rows))
-        step = max(1, _PAIR_VALUES // (self._tables.ensemble.n_outputs * dense.shape[1] ** 2))
+        dense = self.tables.ensemble.check_rows(self._numbers(rows))
+        step = max(1, _PAIR_VALUES // (self.tables.ensemble.n_outputs * dense.shape[1] ** 2))
         for start in range(0, len(dense), step):
-            yield self._tables.interaction_values(dense[start : start + step])
+            yield self.tables.interaction_values(dense[start : start + step])
 
     def _numbers(self, rows: Any) -> Any:
-        """Return rows as the kernel takes them: dense, with gaps where a CSR matrix means them."""
+        """Return rows as the kernel takes them: dense numbers, with gaps where a CSR matrix means them."""
         if not hasattr(rows, "tocsr"):
-            return rows
+            return as_numbers(rows, self._model.short_name, self.levels.of(rows))
         if not self._unstored_is_missing:
             return rows.toarray()
         stored = rows.tocoo()
         dense = np.full(rows.shape, np.nan)
         dense[stored.row, stored.col] = stored.data
         return dense
-
-
-def _best_iteration(estimator: Any) -> int | None:
-    return getattr(estimator, "best_iteration", None)
 
 
 def _path_lengths(model: Model, rows: Any) -> NDArray[np.float64]:
@@ -295,7 +200,9 @@ _OWN: dict[str, Callable[[Model, str], TreeEngine]] = {
 }
 
 
-def tree_engine(model: Model, package: str, *, background: Any = None) -> TreeEngine:
+def tree_engine(
+    model: Model, package: str, *, background: Any = None, options: TableOptions = DEFAULT_OPTIONS
+) -> TreeEngine:
     """Return the engine for a model of a package: the tree kernel where it reads the model.
 
     Else it is the model's own contributions, or shap for models of scikit-learn, which have none.
@@ -308,12 +215,14 @@ def tree_engine(model: Model, package: str, *, background: Any = None) -> TreeEn
     """
     entry = find_entry(model.origin)
     if entry is not None and entry.condition is not None:
-        return _average_engine(model, entry, background)
+        return _average_engine(model, entry, background, options)
     own = _OWN.get(package)
-    reason = _why_own(model, package)
-    if reason is None:
+    reason = None
+    if own is not None and find_spec("numba") is None:
+        reason = "the tree kernel needs numba, which is not installed"
+    else:
         try:
-            return TablesEngine(model, background)
+            return TablesEngine(model, package, background, options)
         except CannotExplainError as error:
             if package == "lightgbm" and _has_linear_leaves(model):
                 # Neither LightGBM itself nor shap gives contributions of trees with linear leaves.
@@ -324,7 +233,7 @@ def tree_engine(model: Model, package: str, *, background: Any = None) -> TreeEn
     return ShapEngine(model, reason) if own is None else own(model, reason)
 
 
-def _average_engine(model: Model, entry: Entry, background: Any) -> TreeEngine:
+def _average_engine(model: Model, entry: Entry, background: Any, options: TableOptions) -> TreeEngine:
     """Return the engine of a model that averages trees."""
     problem = why_not(entry, model.estimator)
     if problem is not None:
@@ -332,14 +241,19 @@ def _average_engine(model: Model, entry: Entry, background: Any) -> TreeEngine:
     space = PROBABILITY if model.task == "classification" else VALUE
     members: list[tuple[Member, Model, Contributes]] = []
     packages: dict[str, None] = {}
-    for member in members_of(model.estimator):
+    found = members_of(model.estimator)
+    options = replace(options, memory_limit=options.memory_limit // len(found))
+    for member in found:
         own = read_model(member.estimator, background=None, classes=None)
         if int(getattr(own.estimator, "n_outputs_", 1)) > 1:
-            raise CannotExplainError(f"{model.short_name} has several targets: train a model for each")
+            raise several_targets(model.short_name, own.estimator.n_outputs_)
         listed = find_entry(own.origin)
         assert listed is not None  # or the condition would have said so
         engine = tree_engine(
-            own, listed.package, background=None if background is None else member_rows(member, own, background)
+            own,
+            listed.package,
+            background=None if background is None else member_rows(member, own, background),
+            options=options,
         )
         if engine.space != space:
             raise CannotExplainError(
@@ -353,18 +267,3 @@ def _average_engine(model: Model, entry: Entry, background: Any) -> TreeEngine:
 
 def _has_linear_leaves(model: Model) -> bool:
     return "\nis_linear=1\n" in lightgbm_booster(model.estimator).model_to_string()
-
-
-def _why_own(model: Model, package: str) -> str | None:
-    """Return why a model is asked for its own contributions rather than read, or None."""
-    if package in _OWN and find_spec("numba") is None:
-        return "the tree kernel needs numba, which is not installed"
-    estimator = model.estimator
-    if package == "lightgbm":
-        categorical = bool(lightgbm_booster(estimator).pandas_categorical)
-    elif package == "xgboost":
-        booster = estimator.get_booster()
-        categorical = booster.feature_names is not None and "c" in (booster.feature_types or ())
-    else:
-        return None
-    return "only the package knows the codes of a DataFrame's categories" if categorical else None

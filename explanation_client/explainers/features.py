@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from explanation_client.errors import InvalidArgumentError
 from explanation_client.explainers.feature_map import FeatureMap, fitted_names, make_feature_map
 from explanation_client.explainers.inputs import Schema, Table, make_schema
-from explanation_client.explainers.model import Model, column_count
+from explanation_client.explainers.model import Model
+from explanation_client.explainers.reading import column_count
 from explanation_client.info import FeatureSpace
 
 Floats = NDArray[np.floating[Any]]

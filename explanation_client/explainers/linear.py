@@ -16,6 +16,7 @@ from explanation_client.explainers.dispatch import Entry, find_entry, why_not
 from explanation_client.explainers.inputs import Table
 from explanation_client.explainers.mirror import Floats, mirrored
 from explanation_client.explainers.model import LOG_ODDS, MARGIN, VALUE
+from explanation_client.explainers.numbers import as_numbers
 
 
 class LinearExplainer(Explainer):
@@ -105,6 +106,8 @@ class LinearExplainer(Explainer):
         return self._entry.space if self._entry.space == LOG_ODDS and self._model.n_outputs == 2 else MARGIN
 
     def _attribute(self, rows: Any) -> tuple[Floats, Floats]:
+        if not hasattr(rows, "tocsr"):
+            rows = as_numbers(rows, self._model.short_name)
         values = _distances(rows, self._coefficients, self._mean)
         base_values = self._coefficients @ self._mean + self._intercepts
         if len(values) == 1 and self._model.n_outputs == 2:
@@ -125,8 +128,7 @@ def _linear_parts(estimator: Any) -> tuple[NDArray[np.float64], NDArray[np.float
 def _distances(rows: Any, coefficients: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return ``coef * (x - mean)`` for each output, (K, N, F); of a CSR matrix only the stored values are visited."""
     if not hasattr(rows, "tocsr"):
-        centred = np.asarray(rows, np.float64) - mean
-        return coefficients[:, None, :] * centred[None, :, :]
+        return np.asarray(coefficients[:, None, :] * (rows - mean)[None, :, :])
     values = np.repeat((-coefficients * mean)[:, None, :], rows.shape[0], axis=1)
     stored = rows.tocoo()
     for output, coefficient in enumerate(coefficients):

@@ -39,6 +39,24 @@ class Measure:
     is_error: bool
     is_scorer: bool
 
+    def score(self, *arguments: Any) -> float:
+        """Return the number that the metric gives.
+
+        Raises
+        ------
+        InvalidArgumentError
+            It refuses the model, or its labels or predictions.
+
+        """
+        try:
+            return float(self.function(*arguments))
+        except (AttributeError, TypeError, ValueError) as error:
+            said = str(error).strip().partition("\n")[0]
+            raise InvalidArgumentError(
+                f"metric {self.name} does not take what this model says ({type(error).__name__}: {said}): name one for "
+                "its task and kind of predictions, or pass a function of true and predicted values"
+            ) from error
+
     def worse_by(self, baseline: float, shuffled: float) -> float:
         """Return how much worse a score is than the baseline: positive for worse, whichever way the metric points."""
         return shuffled - baseline if self.is_error else baseline - shuffled

@@ -25,7 +25,8 @@ from explanation_client.explainers.feature_map import (
 from explanation_client.explainers.features import read_schema, read_subset
 from explanation_client.explainers.inputs import Schema, Table, make_schema, read_table
 from explanation_client.explainers.metrics import Measure, check_labels, read_measure
-from explanation_client.explainers.model import Model, read_model
+from explanation_client.explainers.model import Model
+from explanation_client.explainers.reading import read_model
 from explanation_client.explainers.record import make_info
 from explanation_client.explanation import Explanation
 from explanation_client.importances import Importances
@@ -108,6 +109,8 @@ class PFIExplainer:
     transformations : object with ``transform``, or list of (columns, transformer), optional
         Fitted, from raw rows to what the model takes. Raw columns are then shuffled, so that it does not matter whether
         the transformations mix them.
+    allow_all_transformations : bool
+        As of other explainers. It changes nothing here, where nothing has to be shared among raw columns.
     model_task : "classification", "regression" or "unknown"
     show_progress : bool, optional
         None: a bar appears on a terminal or in a notebook, when work takes longer than half a second.
@@ -142,6 +145,7 @@ class PFIExplainer:
         classes: Sequence[str] | None = None,
         explain_subset: Sequence[int] | None = None,
         transformations: Any = None,
+        allow_all_transformations: bool = False,
         model_task: str = "unknown",
         show_progress: bool | None = None,
     ) -> None:
@@ -295,7 +299,7 @@ class PFIExplainer:
         parts = [slice(i * n_rows, (i + 1) * n_rows) for i in range(copies)]
         if measure.is_scorer:
             return [
-                float(measure.function(model.estimator, rows.iloc[p] if hasattr(rows, "iloc") else rows[p], labels))
+                measure.score(model.estimator, rows.iloc[p] if hasattr(rows, "iloc") else rows[p], labels)
                 for p in parts
             ]
         predicted = model.predict_proba(rows) if self._use_probabilities else model.predict(rows)
@@ -303,7 +307,7 @@ class PFIExplainer:
             raise UnsupportedModelError(f"{model.short_name} gives no class probabilities")
         if predicted.ndim == 2 and predicted.shape[1] == 2:
             predicted = predicted[:, 1]
-        return [float(measure.function(labels, predicted[p])) for p in parts]
+        return [measure.score(labels, predicted[p]) for p in parts]
 
 
 @contextmanager

@@ -42,12 +42,15 @@ class Choice:
     reason : str
     pipeline : sklearn.pipeline.Pipeline, optional
         Its last step is explained, and the steps before it are the transformations from raw features.
+    model : object, optional
+        What is explained in place of the given model: the only step of a pipeline.
 
     """
 
     explainer: type[Explainer]
     reason: str
     pipeline: Any = None
+    model: Any = None
 
 
 class TabularExplainer:
@@ -124,8 +127,9 @@ class TabularExplainer:
 
         def build(choice: Choice) -> Explainer:
             steps = choice.pipeline
+            explained = model if choice.model is None else choice.model
             return choice.explainer(
-                model if steps is None else steps[-1],
+                explained if steps is None else steps[-1],
                 initialization_examples,
                 explain_subset=explain_subset,
                 features=features,
@@ -203,6 +207,15 @@ class TabularExplainer:
         return replace(explanation, info=replace(explanation.info, reason=self.reason, model_type=self._model_type))
 
 
+def _steps(pipeline: Any) -> list[tuple[str, Any]]:
+    """Return a pipeline's steps with those of a pipeline, or of a search's best one, at its end in its place."""
+    *before, (name, last) = pipeline.steps
+    last = getattr(last, "best_estimator_", last)
+    if ("sklearn", "Pipeline") not in origin_of(last):
+        return [*before, (name, last)]
+    return [*before, *((f"{name}__{inner}", step) for inner, step in _steps(last))]
+
+
 def _before_last(pipeline: Any) -> Any:
     """Return what a pipeline does before its last step."""
     first = pipeline.steps[0][1]
@@ -226,6 +239,12 @@ def _fitting(model: Any, transformations: Any) -> list[Choice]:
     if isinstance(model, tuple):
         return [Choice(LinearExplainer, "coefficients and an intercept are a linear model")]
     inner = getattr(model, "best_estimator_", model)
+    if transformations is None and ("sklearn", "Pipeline") in origin_of(inner):
+        steps = _steps(inner)
+        if len(steps) == 1:
+            return [replace(choice, model=steps[0][1]) for choice in _fitting(steps[0][1], None)]
+        if steps != list(inner.steps):
+            inner = type(inner)(steps)
     if not (hasattr(inner, "predict") or is_network(inner)):
         problem = "the prediction function is in no table of tree or linear models"
         return [*_installed(model), Choice(KernelExplainer, problem)]

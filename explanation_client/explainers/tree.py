@@ -18,9 +18,11 @@ from explanation_client.errors import (
 from explanation_client.explainers.additivity import sample_positions
 from explanation_client.explainers.base import Explainer
 from explanation_client.explainers.dispatch import TABLE, find_entry
-from explanation_client.explainers.engines import TablesEngine, TreeEngine, tree_engine
+from explanation_client.explainers.engines import TableOptions, TablesEngine, TreeEngine, tree_engine
 from explanation_client.explainers.links import find_link
-from explanation_client.explainers.model import PROBABILITY
+from explanation_client.explainers.model import PROBABILITY, several_targets
+from explanation_client.progress import ProgressOfAll
+from explanation_client.treeshap.explain import MEMORY_LIMIT
 
 # What the matrices of all outputs may take: as much as is stored in one file.
 _MAX_PAIR_BYTES = 1 << 30
@@ -70,6 +72,9 @@ class TreeExplainer(Explainer):
     dtype : "float64" or "float32"
         What the importances of rows are kept and stored in: half the memory and about half the files as float32. They
         are computed in float64 and rounded once, by at most 6e-8 of each; global importances are float64.
+    memory_limit : int
+        Bytes that the tables of ``"interventional"`` values may take, 512 MiB unless given. Trees beyond it are walked
+        once for each background row: as exact, and slower the more rows there are.
 
     Raises
     ------
@@ -98,7 +103,10 @@ class TreeExplainer(Explainer):
         shap_values_output: str = "default",
         interactions: bool = False,
         dtype: str = "float64",
+        memory_limit: int = MEMORY_LIMIT,
     ) -> None:
+        if isinstance(memory_limit, bool) or not isinstance(memory_limit, int) or memory_limit < 0:
+            raise InvalidArgumentError(f"memory_limit={memory_limit!r}: a number of bytes, 0 for no tables")
         if dtype not in _DTYPES:
             raise InvalidArgumentError(f"dtype={dtype!r}: one of {', '.join(map(repr, _DTYPES))}")
         super().__init__(
@@ -118,11 +126,8 @@ class TreeExplainer(Explainer):
             raise UnsupportedModelError(f"{self._model.short_name} is no tree model that is known here: {known}")
         n_targets = int(getattr(self._model.estimator, "n_outputs_", 1))
         if n_targets > 1:
-            raise UnsupportedModelError(
-                f"{self._model.short_name} has {n_targets} targets: train a model for each, or explain a function that "
-                "returns one of them"
-            )
-        self._engine = self._make_engine(entry.package, feature_perturbation)
+            raise several_targets(self._model.short_name, n_targets)
+        self._engine = self._make_engine(entry.package, feature_perturbation, memory_limit)
         self.packages = self._engine.packages
         self.how = f"exact values from {self._engine.description}"
         self._link: tuple[Any, float] | None = None
@@ -177,7 +182,7 @@ class TreeExplainer(Explainer):
             )
         return self._engine
 
-    def _make_engine(self, package: str, feature_perturbation: str) -> TreeEngine:
+    def _make_engine(self, package: str, feature_perturbation: str, memory_limit: int) -> TreeEngine:
         if feature_perturbation == "tree_path_dependent":
             return tree_engine(self._model, package)
         if feature_perturbation != "interventional":
@@ -188,7 +193,9 @@ class TreeExplainer(Explainer):
             raise InvalidArgumentError("feature_perturbation='interventional' needs initialization_examples")
         if self._background.weights is not None:
             raise InvalidArgumentError("feature_perturbation='interventional' takes no weighted background rows")
-        return tree_engine(self._model, package, background=self._model.form(self._background))
+        bar = ProgressOfAll("Preparing the background", unit="tree", show=self._show_progress)
+        options = TableOptions(memory_limit=memory_limit, progress=bar)
+        return tree_engine(self._model, package, background=self._model.form(self._background), options=options)
 
     @cached_property
     def _output_space(self) -> str:

@@ -1,68 +1,48 @@
-"""LightGBM's pandas categories as codes, so that its trees are explained without LightGBM and without pandas."""
+"""The codes by which trees know categories, so that they are explained without their package and without pandas."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from explanation_client.errors import InvalidArgumentError
-from explanation_client.explainers.boosters import lightgbm_booster
-from explanation_client.explainers.engines import LightGBMEngine
-from explanation_client.explainers.inputs import Table
+from explanation_client.explainers.engines import TablesEngine
+from explanation_client.explainers.members import AverageEngine
 from explanation_client.explainers.tree import TreeExplainer
-from explanation_client.scoring.attributors import SumAttributor
 from explanation_client.scoring.create import rows_of
-from explanation_client.scoring.encoding import Levels
-from explanation_client.scoring.sums import Member, TreeSum, prepared
+from explanation_client.scoring.encoding import Level
 from explanation_client.scoring.tables import plain_scalars
 
-# How far values may be from LightGBM's own, as a share of the largest; both add in float64.
-_TOLERANCE = 1e-9
-_TRIED_ROWS = 64
+Codes = Mapping[int, tuple[Level, ...]]
 
 
-def lightgbm_levels(explainer: TreeExplainer, examples: Any) -> SumAttributor | None:
-    """Return what explains a LightGBM model of pandas categories by codes; None where it is not the same.
+def codes_of_trees(explainer: TreeExplainer, examples: Any) -> Codes | None:
+    """Return the levels of each column of categories, whose positions are codes; None where codes alone do not do.
 
-    LightGBM keeps the categories of each column in the model. Values are held to LightGBM's own on some rows.
+    That is so where a model refuses categories that it does not know, where values are carried over to probabilities,
+    where members of an average have codes of their own, and where it is not known which columns hold categories.
     """
-    if not isinstance(explainer._engine, LightGBMEngine) or explainer._carried:
-        return None
+    engine = explainer._engine
+    if isinstance(engine, AverageEngine):
+        return None if any(_has_levels(inner) for _, _, inner in engine.members) else {}
+    assert isinstance(engine, TablesEngine)
+    if not _has_levels(engine):
+        return {}
     table = rows_of(explainer, examples)
-    booster = lightgbm_booster(explainer._model.estimator)
-    known = booster.pandas_categorical
-    if table is None or not table.is_frame or not known:
+    if explainer._carried or table is None or not table.is_frame:
         return None
-    table = explainer._engineered(table.take(slice(0, _TRIED_ROWS)))
-    columns = [j for j, dtype in enumerate(table.data.dtypes) if str(dtype) == "category"]
-    made = _made(explainer, booster, columns, known)
-    return made if made is not None and _agrees(explainer, made, table) else None
-
-
-def _made(explainer: TreeExplainer, booster: Any, columns: list[int], known: list[list[Any]]) -> SumAttributor | None:
-    from explanation_client.treeshap import TreeEnsemble
-    from explanation_client.treeshap import UnsupportedModelError as UnreadableError
-
-    if len(columns) != len(known):
+    rows = explainer._model.form(explainer._engineered(table.take(slice(0, 1))))
+    levels = engine.levels.of(rows)
+    if levels.refused is not None:
         return None
     try:
-        codes = {j: plain_scalars(levels, "a column") for j, levels in zip(columns, known, strict=True)}
-        ensemble = TreeEnsemble.from_model(booster)
-    except (InvalidArgumentError, UnreadableError):
+        return {j: plain_scalars(known, "a column") for j, known in levels.known.items()}
+    except InvalidArgumentError:
         return None
-    n_outputs = explainer._model.n_outputs
-    member = Member(prepared(ensemble), np.arange(ensemble.n_outputs))
-    return SumAttributor(
-        TreeSum([member], ensemble.n_outputs, explainer._model_schema.n_features),
-        n_outputs,
-        explainer._model_schema.features,
-        Levels(codes),
-    )
 
 
-def _agrees(explainer: TreeExplainer, made: SumAttributor, table: Table) -> bool:
-    values, base_values = explainer._attribute(explainer._model.form(table))
-    scale = max(float(np.abs(values).max()), float(np.abs(base_values).max()))
-    gap = max(np.abs(made.attribute(table) - values).max(), np.abs(made.base_values - base_values).max())
-    return bool(gap <= _TOLERANCE * scale)
+def _has_levels(engine: Any) -> bool:
+    """Whether some trees of an engine have codes for levels."""
+    if isinstance(engine, AverageEngine):
+        return any(_has_levels(inner) for _, _, inner in engine.members)
+    return bool(engine.levels.of_categories or engine.levels.fixed.known)

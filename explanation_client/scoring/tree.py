@@ -14,7 +14,7 @@ from explanation_client.explainers.mimic import MimicExplainer
 from explanation_client.explainers.tree import TreeExplainer
 from explanation_client.scoring.attributors import ExplainerAttributor, SumAttributor
 from explanation_client.scoring.base import ScoringExplainer
-from explanation_client.scoring.categories import lightgbm_levels
+from explanation_client.scoring.categories import codes_of_trees
 from explanation_client.scoring.create import Wishes, check_kind, make_parts, probe_of, unwrapped
 from explanation_client.scoring.encoding import Levels
 from explanation_client.scoring.parts import Attributor
@@ -25,8 +25,8 @@ class TreeScoringExplainer(ScoringExplainer):
     """Importances of tree models at prediction time, exact, in microseconds for a row.
 
     Trees that the library's own kernel reads are kept as arrays of nodes: explaining, and predicting where that says
-    what the model says, takes numpy and numba, and not the package that trained them. Others (CatBoost, pandas
-    categories of LightGBM and XGBoost) keep their model and are explained by its package.
+    what the model says, takes numpy and numba, and not the package that trained them. Categories are known by their
+    codes. Others (statistics of categories of CatBoost, categories of XGBoost) keep their model.
 
     Parameters
     ----------
@@ -89,15 +89,15 @@ def _attributor(explainer: TreeExplainer, wishes: Wishes) -> Attributor:
     """Return what explains the trees: their arrays, or the explainer where the kernel does not read them."""
     members = _members(explainer._engine, np.arange(explainer._model.n_outputs))
     n_columns = explainer._model_schema.n_features
-    if members is None:
-        found = lightgbm_levels(explainer, wishes.evaluation_examples)
-        return found or ExplainerAttributor(explainer, probe_of(explainer, wishes.evaluation_examples))
+    codes = None if members is None else codes_of_trees(explainer, wishes.evaluation_examples)
+    if members is None or codes is None:
+        return ExplainerAttributor(explainer, probe_of(explainer, wishes.evaluation_examples))
     one_margin = len(members) == 1 and members[0].tables.ensemble.n_outputs == 1
     plain = SumAttributor(
         TreeSum(members, 1 if one_margin else explainer._model.n_outputs, n_columns),
         explainer._model.n_outputs,
         explainer._model_schema.features,
-        Levels(),
+        Levels(codes),
         unstored_is_missing="xgboost" in {package for package, _ in explainer._model.origin},
     )
     return plain if not explainer._carried else _carried(explainer, plain)
@@ -119,7 +119,7 @@ def _carried(explainer: TreeExplainer, plain: SumAttributor) -> SumAttributor:
 def _members(engine: Any, outputs: NDArray[np.intp]) -> list[Member] | None:
     """Return the trees of an engine, None where some are not read by the library's own kernel."""
     if isinstance(engine, TablesEngine):
-        tables = engine._tables
+        tables = engine.tables
         return [Member(tables, outputs if tables.ensemble.n_outputs > 1 else outputs[:1])]
     if not isinstance(engine, AverageEngine):
         return None

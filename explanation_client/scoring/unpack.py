@@ -24,7 +24,8 @@ from explanation_client.explainers.feature_map import FeatureMap
 from explanation_client.explainers.inputs import Schema, Table
 from explanation_client.explainers.kernel import KernelExplainer
 from explanation_client.explainers.list_transformation import ListTransformation
-from explanation_client.explainers.model import Model, read_model
+from explanation_client.explainers.model import Model
+from explanation_client.explainers.reading import read_model
 from explanation_client.explainers.tree import TreeExplainer
 from explanation_client.format.audit import Audit
 from explanation_client.scoring.arrays import unpack_arrays

@@ -329,11 +329,13 @@ def test_interventional_trees_and_carried_probabilities_come_back(tmp_path: Path
 def test_missing_values_and_categories_of_boosters_come_back(tmp_path: Path) -> None:
     import lightgbm
     import xgboost
+    from sklearn.ensemble import HistGradientBoostingClassifier
 
     frame = FRAME.assign(city=FRAME["city"].astype("category"), member=FRAME["member"].astype(int))
     for model in (
         lightgbm.LGBMClassifier(n_estimators=5, min_child_samples=3, verbose=-1, n_jobs=1),
         xgboost.XGBClassifier(n_estimators=5, n_jobs=1, enable_categorical=True),
+        HistGradientBoostingClassifier(max_iter=5, categorical_features="from_dtype"),
     ):
         fitted = model.fit(frame, BOUGHT == "yes")
         explainer = TreeExplainer(fitted, frame, show_progress=False)

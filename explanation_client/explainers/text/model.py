@@ -20,9 +20,9 @@ from explanation_client.explainers.model import (
     Model,
     class_names,
     origin_of,
-    read_model,
     type_name,
 )
+from explanation_client.explainers.reading import read_model
 from explanation_client.info import Task
 
 Floats = NDArray[np.float64]

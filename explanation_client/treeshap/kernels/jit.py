@@ -53,9 +53,10 @@ def cache_folder() -> Path | None:
 
     numba tells by a function's own file whether its compiled code is current, but what is compiled
     holds the code of other files too. So the folder is named by the digest of all of them: after
-    an upgrade nothing old is ever run.
+    an upgrade nothing old is ever run. Two versions of numba would undo each other's work in one
+    folder for ever, so that each has its own.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(numba.__version__.encode())
     for source in sorted(_PACKAGE.glob("*.py")) + sorted(_PACKAGE.glob("kernels/*.py")):
         digest.update(source.read_bytes())
     name = f"treeshap-{digest.hexdigest()[:16]}"

@@ -2,7 +2,8 @@
 
 Its trees see other columns than the caller's when there are categories: the categorical columns
 come first, recoded to positions in the sorted list of values seen in training. The reader turns
-both back, so that the ensemble takes the caller's rows.
+both back, so that the ensemble takes the caller's rows. Categories that can't be codes themselves,
+text for example, stay positions in that list: see :func:`category_levels`.
 """
 
 from __future__ import annotations
@@ -19,10 +20,9 @@ from explanation_client.treeshap.ensemble import (
     TreeEnsemble,
     assemble,
 )
-from explanation_client.treeshap.errors import UnsupportedModelError
 from explanation_client.treeshap.parsers.xgboost import bit_set
 
-__all__ = ["parse"]
+__all__ = ["category_levels", "parse"]
 
 _LARGEST_CODE = 1 << 20
 _LOG_LOSSES = ("poisson", "gamma")
@@ -34,7 +34,7 @@ def parse(model: Any) -> TreeEnsemble:
     Raises
     ------
     UnsupportedModelError
-        For categories that are text or not whole numbers from 0 on, and unknown losses.
+        For settings that no reader knows.
     """
     columns, codes = _columns(model)
     constant = np.asarray(model._baseline_prediction, dtype=np.float64).reshape(-1)
@@ -57,29 +57,46 @@ def _link(model: Any, outputs: int) -> tuple[OutputSpace, Link]:
     return ("margin", "log") if model.loss in _LOG_LOSSES else ("value", "identity")
 
 
-def _columns(model: Any) -> tuple[NDArray[np.int64], dict[int, NDArray[np.int64]]]:
-    """Return the caller's column of each of the trees', and the caller's codes of categories."""
+def category_levels(model: Any) -> dict[int, list[Any]]:
+    """Return the values of the columns in which the ensemble takes positions: a code is a place in the list.
+
+    Columns whose categories are whole numbers from 0 on are not among them: there the numbers are the codes.
+    """
+    columns, found = _columns(model)[0], _encoded(model)
+    return {int(columns[i]): values.tolist() for i, values in enumerate(found) if _whole_codes(values) is None}
+
+
+def _encoded(model: Any) -> list[NDArray[Any]]:
+    """Return the values of each categorical column, sorted, missing ones last."""
     mask = model.is_categorical_
     if mask is None or not np.any(mask):
+        return []
+    return list(model._preprocessor.named_transformers_["encoder"].categories_)
+
+
+def _columns(model: Any) -> tuple[NDArray[np.int64], dict[int, NDArray[np.int64]]]:
+    """Return the caller's column of each of the trees', and the codes of categories that rows are to hold."""
+    found = _encoded(model)
+    if not found:
         return np.arange(model.n_features_in_), {}
-    categorical = np.flatnonzero(mask)
-    columns = np.concatenate([categorical, np.flatnonzero(~np.asarray(mask))])
-    encoder = model._preprocessor.named_transformers_["encoder"]
+    mask = np.asarray(model.is_categorical_)
     codes = {}
-    for position, values in enumerate(encoder.categories_):
-        codes[position] = _whole_codes(values, int(columns[position]))
-    return columns, codes
+    for position, values in enumerate(found):
+        whole = _whole_codes(values)
+        codes[position] = np.arange(len(values)) if whole is None else whole
+    return np.concatenate([np.flatnonzero(mask), np.flatnonzero(~mask)]), codes
 
 
-def _whole_codes(values: NDArray[Any], column: int) -> NDArray[np.int64]:
+def _whole_codes(values: NDArray[Any]) -> NDArray[np.int64] | None:
+    """Return categories that can be codes themselves, without missing ones; None for others."""
     if values.dtype.kind not in "iufb":
-        raise UnsupportedModelError(f"categories of column {column} are {values.dtype!s}, not numbers")
+        return None
     numbers = np.asarray(values, dtype=np.float64)
     numbers = numbers[~np.isnan(numbers)]
     if len(numbers) and (
         numbers.min() < 0 or numbers.max() > _LARGEST_CODE or not np.array_equal(numbers, np.trunc(numbers))
     ):
-        raise UnsupportedModelError(f"categories of column {column} are not whole numbers from 0 to {_LARGEST_CODE}")
+        return None
     return numbers.astype(np.int64)
 
 

@@ -409,7 +409,7 @@ def test_other_explainers_take_a_module_too() -> None:
 
 
 def test_a_module_needs_rows_to_be_tried_with() -> None:
-    from explanation_client.explainers.model import read_model
+    from explanation_client.explainers.reading import read_model
 
     with pytest.raises(InvalidArgumentError, match="needs initialization_examples"):
         read_model(network(), background=None, classes=None)

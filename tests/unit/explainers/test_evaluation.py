@@ -17,7 +17,7 @@ from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from explanation_client.explainers.evaluation import Evaluation, most_probable_labels
-from explanation_client.explainers.model import read_model
+from explanation_client.explainers.reading import read_model
 from tests.unit.explainers.data import rows, target
 
 lightgbm = pytest.importorskip("lightgbm")

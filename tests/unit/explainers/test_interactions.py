@@ -113,15 +113,9 @@ def test_raw_features_have_the_interactions_of_all_their_columns() -> None:
 def test_what_has_no_exact_interactions_is_refused(binary: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidArgumentError, match="leave out shap_values_output"):
         TreeExplainer(binary, interactions=True, shap_values_output="probability")
-    frame_model = lightgbm.LGBMRegressor(**LIGHT)
-    import pandas
-
-    frame = pandas.DataFrame(
-        {"a": X[:, 0], "b": pandas.Categorical.from_codes(np.digitize(X[:, 1], [0.0]), ["x", "y"])}
-    )
-    frame_model.fit(frame, target(X, "regression"))
+    linear = pytest.importorskip("xgboost").XGBRegressor(booster="gblinear", n_estimators=2, n_jobs=1)
     with pytest.raises(UnsupportedModelError, match="needs the tree kernel"):
-        TreeExplainer(frame_model, interactions=True)
+        TreeExplainer(linear.fit(X, target(X, "regression")), interactions=True)
     from explanation_client.explainers import tree
 
     monkeypatch.setattr(tree, "_MAX_PAIR_BYTES", 2 * 8 * N_FEATURES**2 - 1)

@@ -173,3 +173,15 @@ def test_what_does_not_fit_is_refused() -> None:
         PFIExplainer(lambda x: x[:, 0], metric="r2").explain_global(X, Y)
     with pytest.raises(UnsupportedModelError, match="no predict_proba"):
         PFIExplainer(SVC().fit(X, LABELS), for_classifier_use_predict_proba=True).explain_global(X, LABELS)
+
+
+def test_a_metric_for_another_task_is_refused_with_its_reason() -> None:
+    words = np.where(LABELS, "yes", "no")
+    of_words = LogisticRegression().fit(X, words)
+    for model, metric, labels in (
+        (of_words, "r2_score", words),
+        (REGRESSION, "accuracy_score", Y),
+        (SVC().fit(X, LABELS), "neg_log_loss", LABELS),
+    ):
+        with pytest.raises(InvalidArgumentError, match=r"metric .* does not take what this model says .*Error: "):
+            PFIExplainer(model, metric=metric, allow_all_transformations=True).explain_global(X, labels)

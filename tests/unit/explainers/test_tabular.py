@@ -12,6 +12,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     BaggingClassifier,
+    GradientBoostingClassifier,
     HistGradientBoostingClassifier,
     RandomForestClassifier,
     StackingClassifier,
@@ -27,6 +28,7 @@ from sklearn.svm import SVC
 
 from explanation_client.errors import ExplanationError, InvalidArgumentError, UnsupportedModelError
 from explanation_client.explainers import AdditivityError, TabularExplainer
+from explanation_client.explainers.model import type_name
 from tests.unit.explainers.data import rows, target
 
 lightgbm = pytest.importorskip("lightgbm")
@@ -200,17 +202,75 @@ def test_native_categories_of_histogram_boosting_add_up() -> None:
 
 
 def test_a_tree_model_that_the_kernel_does_not_read_is_handed_on_with_a_warning() -> None:
-    import pandas as pd
-
-    frame = pd.DataFrame({"colour": pd.Categorical(np.array(["red", "green"])[Y]), "number": X[:, 0]})
-    model = HistGradientBoostingClassifier(max_iter=3, categorical_features="from_dtype").fit(frame, Y)
-    with pytest.warns(UserWarning, match="not numbers; the next explainer is used instead"):
-        explainer = TabularExplainer(model, frame[:8])
-    explanation = explainer.explain_local(frame[:3])
+    model = GradientBoostingClassifier(n_estimators=3, init=LogisticRegression(), random_state=0).fit(X, Y)
+    with pytest.warns(UserWarning, match="starts from LogisticRegression.*; the next explainer is used instead"):
+        explainer = TabularExplainer(model, X[:8])
+    explanation = explainer.explain_local(X[:3])
     assert explanation.method == "shap_kernel"
-    assert "is not read as trees" in explanation.info.reason
+    assert "starts from LogisticRegression" in explanation.info.reason
     sums = explanation.local_importance_values.sum(axis=2).T + explanation.expected_values
-    np.testing.assert_allclose(sums, model.predict_proba(frame[:3]))
+    np.testing.assert_allclose(sums, model.predict_proba(X[:3]))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        make_pipeline(RandomForestClassifier(**FOREST)),
+        make_pipeline(StandardScaler(), make_pipeline(StandardScaler(), RandomForestClassifier(**FOREST))),
+        make_pipeline(StandardScaler(), GridSearchCV(RandomForestClassifier(**FOREST), {"max_depth": [2]}, cv=2)),
+        GridSearchCV(make_pipeline(make_pipeline(RandomForestClassifier(**FOREST))), {}, cv=2),
+    ],
+    ids=["one step", "a pipeline at its end", "a search at its end", "a search of nested pipelines"],
+)
+def test_a_pipeline_is_explained_by_what_is_at_its_end_however_it_is_nested(model: Any) -> None:
+    model.fit(X, Y)
+    explainer = TabularExplainer(model, X[:20])
+    explanation = explainer.explain_local(X[:5])
+    assert explanation.method == "shap_tree"
+    assert explanation.model_type == type_name(model)
+    sums = explanation.local_importance_values.sum(axis=2).T + explanation.expected_values
+    np.testing.assert_allclose(sums, model.predict_proba(X[:5]), atol=1e-12)
+    assert explanation.eval_y_predicted.tolist() == model.predict(X[:5]).tolist()
+
+
+def several_targets() -> list[Any]:
+    import catboost
+    import xgboost
+    from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
+
+    two, labels = np.column_stack([X[:, 0], X[:, 1]]), np.column_stack([Y, 1 - Y])
+    quantiles = xgboost.XGBRegressor(
+        n_estimators=2, n_jobs=1, objective="reg:quantileerror", quantile_alpha=np.array([0.1, 0.9])
+    )
+    counted = catboost.CatBoostRegressor(
+        iterations=2, loss_function="MultiRMSE", verbose=False, allow_writing_files=False, thread_count=1
+    )
+    return [
+        RandomForestClassifier(**FOREST).fit(X, labels),
+        LinearRegression().fit(X, two),
+        MultiOutputRegressor(LinearRegression()).fit(X, two),
+        MultiOutputClassifier(LogisticRegression()).fit(X, labels),
+        OneVsRestClassifier(LogisticRegression()).fit(X, labels),
+        xgboost.XGBRegressor(n_estimators=2, n_jobs=1).fit(X, two),
+        quantiles.fit(X, X[:, 0]),
+        counted.fit(X, two),
+    ]
+
+
+def test_models_of_several_targets_are_refused_in_the_same_words() -> None:
+    for model in several_targets():
+        with pytest.raises(
+            UnsupportedModelError, match=f"{type(model).__name__} has 2 targets: train a model for each"
+        ):
+            TabularExplainer(model, X[:10]).explain_local(X[:3])
+
+
+def test_a_search_that_kept_no_model_and_a_function_that_answers_in_words_are_refused() -> None:
+    search = GridSearchCV(LinearRegression(), {"fit_intercept": [True]}, cv=2, refit=False).fit(X, X[:, 0])
+    with pytest.raises(UnsupportedModelError, match="refit=False and holds no model"):
+        TabularExplainer(search, X)
+    with pytest.raises(UnsupportedModelError, match="answers with 'yes': numbers are needed"):
+        TabularExplainer(lambda rows: np.full(len(rows), "yes"), X)
 
 
 def test_a_method_can_be_chosen_by_hand() -> None:

@@ -177,24 +177,121 @@ def test_rows_are_compared_with_thresholds_in_the_precision_of_the_model() -> No
     )
 
 
-@pytest.mark.parametrize(
-    "estimator", [lightgbm.LGBMClassifier(**LIGHT), xgboost.XGBClassifier(**XGB, enable_categorical=True)]
-)
-def test_categories_and_missing_values_are_the_models_own(estimator: Any) -> None:
+def with_categories() -> tuple[Any, np.ndarray]:
+    """Return a DataFrame of a number, a text category and a category of numbers, with gaps in all, and two classes."""
     import pandas as pd
 
-    frame = pd.DataFrame(
-        {"number": X[:, 0], "colour": pd.Categorical(np.array(["red", "green", "blue"])[np.arange(80) % 3])}
-    )
+    colours, sizes = np.array(["red", "green", "blue"])[np.arange(80) % 3], np.array([40, 7])[np.arange(80) // 2 % 2]
+    frame = pd.DataFrame({"number": X[:, 0], "colour": pd.Categorical(colours), "size": pd.Categorical(sizes)})
     frame.loc[::7, "number"] = np.nan
-    y = ((frame["colour"] == "red") | (frame["number"] > 1)).to_numpy().astype(int)
+    frame.loc[::11, "colour"] = None
+    frame.loc[::13, "size"] = None
+    return frame, ((frame["colour"] == "red") | ((frame["number"] > 1) & (frame["size"] == 7))).to_numpy().astype(int)
+
+
+CATEGORICAL = [
+    lightgbm.LGBMClassifier(**LIGHT, cat_smooth=1, min_data_per_group=5),
+    xgboost.XGBClassifier(**XGB, enable_categorical=True),
+    HistGradientBoostingClassifier(**HIST, categorical_features="from_dtype"),
+]
+
+
+@pytest.mark.parametrize("estimator", CATEGORICAL, ids=case_name)
+def test_categories_and_missing_values_are_the_models_own(estimator: Any) -> None:
+    frame, y = with_categories()
     estimator.fit(frame, y)
     explanation = TreeExplainer(estimator, frame).explain_global(frame)
-    assert explanation.features == ("number", "colour")
+    assert explanation.info.reason == "exact values from the tree kernel of this library"
+    assert explanation.features == ("number", "colour", "size")
     assert explanation.get_ranked_global_names()[0] == "colour"
     sums = explanation.local_importance_values.sum(axis=2).T + explanation.expected_values
     np.testing.assert_allclose(sums, own_answers(estimator, frame), atol=1e-5)
-    assert explanation.eval_data[0, 1] == "red"
+    assert explanation.eval_data[1, 1] == "green"
+    if not hasattr(estimator, "_predictors"):
+        matrix = {"lightgbm": {"pred_contrib": True}, "xgboost": {}}[type(estimator).__module__.partition(".")[0]]
+        own = (
+            estimator.predict(frame, **matrix)
+            if matrix
+            else estimator.get_booster().predict(xgboost.DMatrix(frame, enable_categorical=True), pred_contribs=True)
+        )
+        np.testing.assert_allclose(explanation.local_importance_values[1], own[:, :-1], atol=1e-5)
+
+
+@pytest.mark.parametrize("estimator", CATEGORICAL, ids=case_name)
+def test_interventional_values_of_categories_are_the_sums_over_all_coalitions(estimator: Any) -> None:
+    frame, y = with_categories()
+    estimator.fit(frame, y)
+    background = frame[20:29].reset_index(drop=True)
+    explainer = TreeExplainer(estimator, background, feature_perturbation="interventional")
+    found = explainer.explain_local(frame[31:32]).local_importances.values[:, 0]
+
+    def game(chosen: frozenset[int]) -> np.ndarray:
+        mixed = background.copy()
+        for j in chosen:
+            mixed.isetitem(j, frame.iloc[[31] * len(mixed), j].reset_index(drop=True))
+        return own_answers(estimator, mixed).mean(axis=0)
+
+    values, base = shapley(game, 3)
+    np.testing.assert_allclose(found, values, atol=1e-5)
+    np.testing.assert_allclose(explainer.explain_local(frame[:1]).expected_values, base, atol=1e-5)
+
+
+def test_interactions_of_categories_add_up_to_the_values() -> None:
+    frame, y = with_categories()
+    model = CATEGORICAL[0].fit(frame, y)
+    explainer = TreeExplainer(model, frame, interactions=True)
+    pairs = np.concatenate(list(explainer._interactions(frame)), axis=1)[0]
+    values = explainer.explain_local(frame).local_importance_values[1]
+    np.testing.assert_allclose(pairs.sum(axis=2), values, atol=1e-12)
+
+
+@pytest.mark.parametrize("estimator", [CATEGORICAL[0], CATEGORICAL[2]], ids=case_name)
+def test_a_category_that_the_model_has_not_seen_is_what_it_is_to_the_model(estimator: Any) -> None:
+    import pandas as pd
+
+    frame, y = with_categories()
+    estimator.fit(frame, y)
+    new = frame.assign(colour=pd.Categorical(np.where(np.arange(80) % 4, frame["colour"].astype(object), "pink")))
+    explanation = TreeExplainer(estimator, frame).explain_global(new)
+    sums = explanation.local_importance_values.sum(axis=2).T + explanation.expected_values
+    np.testing.assert_allclose(sums, own_answers(estimator, new), atol=1e-10)
+
+
+def test_a_category_that_xgboost_has_not_seen_is_refused_by_name() -> None:
+    import pandas as pd
+
+    frame, y = with_categories()
+    explainer = TreeExplainer(CATEGORICAL[1].fit(frame, y), frame)
+    for column, value in (("colour", "pink"), ("size", 41)):
+        new = frame.assign(**{column: pd.Categorical([value] * 80)})
+        with pytest.raises(
+            InvalidArgumentError, match=f"column '{column}' holds '?{value}'?, a category that the model"
+        ):
+            explainer.explain_local(new)
+
+
+def test_columns_of_other_types_than_in_training_are_refused_with_the_way_out() -> None:
+    frame, y = with_categories()
+    light = TreeExplainer(CATEGORICAL[0].fit(frame, y), frame)
+    with pytest.raises(InvalidArgumentError, match="1 columns of categories, and the model was trained with 2"):
+        light.explain_local(frame.assign(colour=frame["colour"].astype(object)))
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_dates_and_text_where_a_model_takes_numbers_are_refused_with_the_column(by_name: bool) -> None:
+    import pandas as pd
+
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    model = RandomForestRegressor(**SMALL).fit(frame if by_name else X, X[:, 0])
+    for values, said in (
+        (pd.date_range("2024-01-01", periods=80), "dates"),
+        (pd.to_timedelta(np.arange(80), unit="s"), "durations"),
+        (["Rome"] * 80, r"text \('Rome'\)"),
+    ):
+        with pytest.raises(
+            InvalidArgumentError, match=rf"column ('b'|1) holds {said}, .*pipeline or by transformations="
+        ):
+            TreeExplainer(model).explain_local(frame.assign(b=values))
 
 
 def test_early_stopping_is_followed() -> None:
@@ -379,46 +476,52 @@ def test_boosting_from_another_model_is_refused_with_the_reason() -> None:
         TreeExplainer(model)
 
 
-def with_codes_between_whole_numbers(effect: float) -> np.ndarray:
-    """Return rows whose first column, of categories, is no whole number; with no effect it is the same everywhere."""
-    return np.column_stack([0.5 + effect * (np.arange(80) % 2), X[:, 1:]])
+@pytest.fixture
+def unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the tree kernel know no histogram gradient boosting, as it will not know what is yet to come."""
+    from explanation_client.treeshap.parsers import sklearn as reader
+
+    for kind in (HistGradientBoostingRegressor, HistGradientBoostingClassifier):
+        monkeypatch.delitem(reader._READERS, kind.__name__)
 
 
+@pytest.mark.usefixtures("unread")
 @pytest.mark.parametrize("task", ["regression", "binary", "multiclass"])
 def test_trees_of_scikit_learn_that_the_kernel_does_not_read_are_explained_by_shap_which_is_said(task: str) -> None:
     kind = HistGradientBoostingRegressor if task == "regression" else HistGradientBoostingClassifier
-    x = with_codes_between_whole_numbers(0.0)
-    model = kind(**HIST, categorical_features=[0]).fit(x, target(X, task))
-    explanation = TreeExplainer(model).explain_local(x[:5])
+    model = kind(**HIST).fit(X, target(X, task))
+    explanation = TreeExplainer(model).explain_local(X[:5])
     assert explanation.method == "shap_tree"
     assert explanation.info.reason.startswith("exact values from shap.TreeExplainer (")
-    assert "column 0 are not whole numbers" in explanation.info.reason
+    assert f"no reader knows scikit-learn's {kind.__name__}" in explanation.info.reason
     local = explanation.local_importances.values
     sums = local.sum(axis=2).T + explanation.expected_values
-    np.testing.assert_allclose(sums, own_answers(model, x[:5]), atol=1e-10)
+    np.testing.assert_allclose(sums, own_answers(model, X[:5]), atol=1e-10)
     for output in range(1 if task == "binary" else len(local)):
-        values, _ = shapley(path_dependent(trees_of(model, output), x[0]), 4)
+        values, _ = shapley(path_dependent(trees_of(model, output), X[0]), 4)
         np.testing.assert_allclose(local[1 if task == "binary" else output, 0], values[0], atol=1e-6)
 
 
+@pytest.mark.usefixtures("unread")
 def test_shap_too_is_held_to_the_models_own_output() -> None:
-    x = with_codes_between_whole_numbers(1.0)
-    model = HistGradientBoostingRegressor(**HIST, categorical_features=[0]).fit(x, 3 * x[:, 0] + x[:, 1])
+    # shap takes codes of categories for numbers.
+    x = np.column_stack([np.arange(80) % 3, X[:, 1:]])
+    model = HistGradientBoostingRegressor(**HIST, categorical_features=[0]).fit(x, 3 * (x[:, 0] == 1) + x[:, 1])
     with pytest.raises(AdditivityError, match=r"miss the model's own output.*values are from shap\.TreeExplainer"):
         TreeExplainer(model).explain_local(x)
-    with pytest.warns(UserWarning, match="not whole numbers.*the next explainer is used instead"):
+    with pytest.warns(UserWarning, match="no reader knows.*the next explainer is used instead"):
         explainer = TabularExplainer(model, x[:5])
     assert explainer.method == "shap_kernel"
-    assert "not whole numbers" in explainer.reason
+    assert "no reader knows" in explainer.reason
 
 
+@pytest.mark.usefixtures("unread")
 def test_what_only_shap_may_explain_says_so_without_it_and_with_a_background(monkeypatch: pytest.MonkeyPatch) -> None:
-    x = with_codes_between_whole_numbers(0.0)
-    model = HistGradientBoostingRegressor(**HIST, categorical_features=[0]).fit(x, target(X, "regression"))
+    model = HistGradientBoostingRegressor(**HIST).fit(X, target(X, "regression"))
     with pytest.raises(UnsupportedModelError, match="interventional values need the tree kernel"):
-        TreeExplainer(model, x, feature_perturbation="interventional")
+        TreeExplainer(model, X, feature_perturbation="interventional")
     monkeypatch.setitem(sys.modules, "shap", None)
-    with pytest.raises(UnsupportedModelError, match=r"shap, which may explain it, is not installed, and .* not whole"):
+    with pytest.raises(UnsupportedModelError, match=r"shap, which may explain it, is not installed, and .*no reader"):
         TreeExplainer(model)
 
 

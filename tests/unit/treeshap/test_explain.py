@@ -6,7 +6,6 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from explanation_client.treeshap import (
 from explanation_client.treeshap.ensemble import RawTree, assemble
 from explanation_client.treeshap.parsers import lightgbm as lightgbm_reader
 from explanation_client.treeshap.parsers import xgboost as xgboost_reader
+from explanation_client.treeshap.parsers.histogram import category_levels
 from explanation_client.treeshap.probability import inverse_link, to_predictions
 from tests.unit.treeshap import oracle
 
@@ -63,19 +63,20 @@ def test_a_stump_by_hand() -> None:
     assert shap_values(stump, np.array([[0.5, 9.0]]), background).tolist() == [[[-2.0, 0.0]]]
 
 
-def test_trees_without_splits_and_no_trees_at_all() -> None:
+@pytest.mark.parametrize("compiled", [False, True], ids=["numpy", "compiled"])
+@pytest.mark.parametrize("background", [None, np.zeros((2, 3))], ids=["path-dependent", "interventional"])
+def test_trees_without_splits_and_no_trees_at_all(background: Any, compiled: bool) -> None:
     leaf = tree(
         feature=np.array([-1]), threshold=np.zeros(1), left=np.array([-1]), right=np.array([-1]),
         missing_left=np.zeros(1), cover=np.zeros(1), value=np.array([[2.0]]),
     )  # fmt: skip
     for trees, expected in (([leaf, leaf], 4.5), ([], 0.5)):
         flat = assemble(trees, [0] * len(trees), constant=[0.5], n_features=3)
-        for background, compiled in product((None, np.zeros((2, 3))), (False, True)):
-            tables = TreeTables(flat, background, compiled=compiled)
-            assert tables.base_values.tolist() == [expected]
-            assert not tables.shap_values(np.ones((20, 3))).any()
-            assert not tables.shap_values_row(np.ones(3)).any()
-            assert not tables.interaction_values(np.ones((2, 3))).any()
+        tables = TreeTables(flat, background, compiled=compiled)
+        assert tables.base_values.tolist() == [expected]
+        assert not tables.shap_values(np.ones((20, 3))).any()
+        assert not tables.shap_values_row(np.ones(3)).any()
+        assert not tables.interaction_values(np.ones((2, 3))).any()
 
 
 def test_no_rows(ensemble: TreeEnsemble) -> None:
@@ -250,15 +251,21 @@ def test_texts_of_unknown_versions_and_objectives_are_refused() -> None:
         xgboost_reader.parse_document({"learner": learner})
 
 
-def test_histogram_categories_that_are_text_are_refused() -> None:
+@pytest.mark.parametrize("values", [["z", "x", "y"], [-2.0, 0.5, 7.0]], ids=["text", "fractions"])
+def test_histogram_categories_that_are_no_codes_are_known_by_their_positions(values: list[Any]) -> None:
     pandas = pytest.importorskip("pandas")
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     rng = np.random.default_rng(0)
-    frame = pandas.DataFrame({"a": rng.normal(size=60), "b": pandas.Categorical(rng.choice(["x", "y", "z"], 60))})
-    model = HistGradientBoostingRegressor(max_iter=2, categorical_features="from_dtype")
-    with pytest.raises(UnsupportedModelError, match="column 1"):
-        TreeEnsemble.from_model(model.fit(frame, frame["a"]))
+    drawn = rng.integers(3, size=60)
+    frame = pandas.DataFrame({"a": rng.normal(size=60), "b": pandas.Categorical(np.array(values)[drawn])})
+    model = HistGradientBoostingRegressor(max_iter=4, categorical_features="from_dtype", min_samples_leaf=3)
+    model.fit(frame, frame["a"] + np.array([5.0, 0.0, -5.0])[drawn])
+    levels = category_levels(model)
+    assert levels == {1: sorted(values)}
+    rows = np.column_stack([frame["a"], [levels[1].index(value) for value in frame["b"]]])
+    ensemble = TreeEnsemble.from_model(model)
+    np.testing.assert_allclose(ensemble.predict(rows)[:, 0], model.predict(frame), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("link", ["logit", "one-vs-rest logit", "softmax", "log", "identity"])
@@ -277,6 +284,35 @@ def test_mapped_values_add_up_at_any_distance(link: Any) -> None:
 def test_links_that_are_not_known_are_refused() -> None:
     with pytest.raises(UnsupportedModelError, match="signed square root"):
         to_predictions(np.zeros((1, 1, 1)), np.zeros(1), link="signed square root")
+
+
+def test_a_tree_explainer_passes_on_the_limit_and_shows_the_building_of_tables(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from explanation_client import progress
+    from explanation_client.errors import InvalidArgumentError
+    from explanation_client.explainers import TreeExplainer
+
+    monkeypatch.setattr(progress, "_DELAY", 0)
+    # Compiled from the first row on: numpy needs no tables.
+    monkeypatch.setattr(explain, "_WORTH_LOADING", -1.0)
+    x = np.random.default_rng(0).normal(size=(60, 5))
+    model = RandomForestClassifier(7, max_depth=3, random_state=0).fit(x, x[:, 0] > x[:, 1])
+
+    def values(**options: Any) -> tuple[Any, int]:
+        explainer = TreeExplainer(model, x[:9], feature_perturbation="interventional", **options)
+        return explainer.explain_local(x).local_importance_values, explainer._engine.tables.table_bytes
+
+    with_tables, size = values(show_progress=True)
+    shown = capsys.readouterr().err
+    assert "Preparing the background" in shown
+    assert "/7 [" in shown
+    walked, small = values(show_progress=False, memory_limit=0)
+    assert not capsys.readouterr().err
+    np.testing.assert_allclose(walked, with_tables, atol=1e-12)
+    assert small < size
+    with pytest.raises(InvalidArgumentError, match="memory_limit=-1: a number of bytes"):
+        TreeExplainer(model, x[:9], memory_limit=-1)
 
 
 LATE = """
