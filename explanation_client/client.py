@@ -50,7 +50,7 @@ from explanation_client.store.check import (
 from explanation_client.store.read import Source, find_manifest, list_manifests, open_stored, stored_ids
 from explanation_client.store.retry import Deadline, retrying
 from explanation_client.store.write import Committed, write_explanation
-from explanation_client.streams.upload import StoredStream, StreamRequest, explained_batches, store_stream
+from explanation_client.streams.upload import StreamRequest, StreamTarget, explained_batches, store_stream
 from explanation_client.tracking import ATTEMPT_SECONDS, RunRecord, Tracking, connect
 
 if TYPE_CHECKING:
@@ -703,19 +703,23 @@ class ExplanationClient:
             entries.store_page(source.artifacts, info, make, deadline=deadline)
         return info
 
-    def _enter(
-        self, source: Source, run: RunRecord, stored: StoredStream, *, log_metrics: bool, describe_run: bool
-    ) -> ExplanationInfo:
-        """List an explanation that was stored as a stream, store its page, and return what the list shows."""
-        info = stored.committed.manifest.info
-        deadline = Deadline.after(self._timeout)
-        entries.enter_latest(
-            self._tracking, run, stored.committed, stored.explanation,
-            log_metrics=log_metrics, describe_run=describe_run, deadline=deadline,
-        )  # fmt: skip
-        if stored.page is not None:
-            entries.store_page(source.artifacts, info, stored.page, deadline=deadline)
-        return info
+    def stream_target(self, model_id: str | None = None) -> StreamTarget:
+        """Return where streams of this run are stored: what engines such as Spark write to.
+
+        Parameters
+        ----------
+        model_id : str, optional
+            Of a logged model that must exist.
+
+        Raises
+        ------
+        RunNotFoundError
+            The run (or model) does not exist, or is deleted.
+
+        """
+        run = entries.writable_run(self._tracking, self._run_id, model_id, deadline=Deadline.after(self._timeout))
+        artifacts = self._source(run).artifacts
+        return StreamTarget(tracking=self._tracking, run=run, artifacts=artifacts, timeout=self._timeout)
 
     def _find_listed(self, source: Source, entry: Listed) -> Committed:
         try:

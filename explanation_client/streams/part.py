@@ -26,6 +26,8 @@ from explanation_client.streams.sample import Draws, Reservoir, Sampled
 _SHARDS_OF_A_SIZE = 64
 _PARTS_OF_A_SIZE = 16
 _KNOWN_SHARDS = 256
+# Readers refuse files of more than a gibibyte.
+_LARGEST_SHARD = 512 << 20
 MAX_FILES = 850
 
 
@@ -64,12 +66,15 @@ class PartPlan:
     def shard_bytes(self, number: int, row_bytes: int) -> int:
         """Return how many bytes of importances the shard of that number has, before compression.
 
-        16 MiB where that makes few enough of them; else more, twice as many after each 64 shards of all parts.
+        16 MiB where that makes few enough of them; else more, twice as many after each 64 shards of all parts, up to
+        512 MiB.
         """
         first = SHARD_BYTES * max(1, self.n_parts // _PARTS_OF_A_SIZE)
         if self.n_rows is not None:
-            return max(first, -(-self.n_rows * row_bytes // _KNOWN_SHARDS))
-        return first << min(16, number // max(1, _SHARDS_OF_A_SIZE // self.n_parts))
+            size = max(first, -(-self.n_rows * row_bytes // _KNOWN_SHARDS))
+        else:
+            size = first << min(16, number // max(1, _SHARDS_OF_A_SIZE // self.n_parts))
+        return min(size, _LARGEST_SHARD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -269,7 +274,8 @@ class _Shards:
         self._first += self._n_waiting
         self._n_waiting = 0
         self._number += 1
-        if sum(top.values.nbytes for tops in self._tops.values() for top in tops) > SHARD_BYTES:
+        waiting = sum(top.values.nbytes for tops in self._tops.values() for top in tops)
+        if waiting > self._plan.shard_bytes(self._number, row_bytes=0):
             self._flush_tops()
 
     def _flush_tops(self) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from explanation_client import entries
 from explanation_client.artifacts import Artifacts
 from explanation_client.batches import BatchExplainer, ExplainedBatches
 from explanation_client.errors import (
@@ -18,10 +20,18 @@ from explanation_client.errors import (
     UploadError,
 )
 from explanation_client.explanation import Explanation
-from explanation_client.format import EncodedFile, FileEntry, ViewSize, check_file, dump_manifest, parse_manifest
+from explanation_client.format import (
+    EncodedFile,
+    FileEntry,
+    ViewSize,
+    check_file,
+    dump_manifest,
+    is_manifest_name,
+    parse_manifest,
+)
 from explanation_client.format.v1.stream import first_output
 from explanation_client.importances import check_top_k
-from explanation_client.info import new_id, now
+from explanation_client.info import ExplanationInfo, new_id, now
 from explanation_client.progress import progress_bar
 from explanation_client.store import folder_of
 from explanation_client.store.check import delete_file
@@ -32,6 +42,7 @@ from explanation_client.streams.merge import Merged, merge, sample_of_all
 from explanation_client.streams.page import page_of
 from explanation_client.streams.part import PartPlan, PartResult, explain_part
 from explanation_client.streams.sample import Sampled
+from explanation_client.tracking import RunRecord, Tracking
 from explanation_client.upload import check_comment
 from explanation_client.upload import page_of as global_page
 
@@ -108,6 +119,38 @@ class StoredStream:
     committed: Committed
     explanation: Explanation
     page: Callable[[], bytes] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StreamTarget:
+    """A run that streams are stored with.
+
+    Parameters
+    ----------
+    tracking : Tracking
+    run : RunRecord
+    artifacts : Artifacts
+    timeout : float
+        Seconds for each file, and for what comes after the last one.
+
+    """
+
+    tracking: Tracking
+    run: RunRecord
+    artifacts: Artifacts
+    timeout: float
+
+    def enter(self, stored: StoredStream, *, log_metrics: bool, describe_run: bool) -> ExplanationInfo:
+        """List an explanation that has been stored, store its page, and return what the list shows."""
+        info = stored.committed.manifest.info
+        deadline = Deadline.after(self.timeout)
+        entries.enter_latest(
+            self.tracking, self.run, stored.committed, stored.explanation,
+            log_metrics=log_metrics, describe_run=describe_run, deadline=deadline,
+        )  # fmt: skip
+        if stored.page is not None:
+            entries.store_page(self.artifacts, info, stored.page, deadline=deadline)
+        return info
 
 
 def explained_batches(
@@ -224,8 +267,8 @@ def commit_parts(
         writer.abort(delete=False)
         raise _upload_error(error) from error
     except BaseException:
-        writer.abort(delete=True)
-        delete_files(artifacts, request.folder, [entry for part in parts for entry in part.files], timeout=timeout)
+        writer.abort(delete=False)
+        delete_strays(artifacts, request.folder, kept=(), timeout=timeout)
         raise
     page = None
     if request.visualize:
@@ -237,14 +280,15 @@ def commit_parts(
     return StoredStream(committed=Committed(manifest, name), explanation=merged.explanation, page=page)
 
 
-def delete_files(artifacts: Artifacts, folder: str, files: Sequence[FileEntry], *, timeout: float) -> None:
-    """Delete files that no manifest lists, as far as the store lets it within the time."""
+def delete_strays(artifacts: Artifacts, folder: str, *, kept: Collection[str], timeout: float) -> None:
+    """Delete the files of a folder but some, as far as the store lets it: garbage collection finds the rest."""
     deadline = Deadline.after(timeout)
-    for entry in files:
-        try:
-            delete_file(artifacts, f"{folder}/{entry.name}", deadline=deadline)
-        except StorageError:
-            return
+    with contextlib.suppress(StorageError):
+        found = retrying(lambda: artifacts.list(folder), deadline=deadline, what=f"listing {folder}")
+        # A manifest first, should there be one: without it the others are nothing.
+        for stat in sorted(found, key=lambda stat: not is_manifest_name(stat.name)):
+            if not stat.is_folder and stat.name not in kept:
+                delete_file(artifacts, stat.path, deadline=deadline)
 
 
 def _last_jobs(
