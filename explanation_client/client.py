@@ -375,10 +375,9 @@ class ExplanationClient:
         explained = explained_batches(
             explainer, batches, batch_size=batch_size, engineered=engineered, include_rows=evaluation_data
         )
-        run = entries.writable_run(self._tracking, self._run_id, model_id, deadline=Deadline.after(self._timeout))
-        source = self._source(run)
-        stored = store_stream(source.artifacts, explained, request, timeout=self._timeout, show_progress=show_progress)
-        return self._enter(source, run, stored, log_metrics=log_metrics, describe_run=describe_run)
+        target = self.stream_target(model_id)
+        stored = store_stream(target.artifacts, explained, request, timeout=self._timeout, show_progress=show_progress)
+        return target.enter(stored, log_metrics=log_metrics, describe_run=describe_run)
 
     @classmethod
     def resume(cls, spool: str | Path, *, timeout: float = DEFAULT_TIMEOUT) -> ExplanationInfo:

@@ -166,11 +166,15 @@ def _dataset(path: Any) -> Any:
 
     try:
         found = ds.dataset(path, format="parquet")
-        if not found.files:
-            raise InvalidArgumentError(f"there is no Parquet file in {os.fspath(path)!r}")
-        return found
     except (OSError, pa.ArrowInvalid) as error:
-        raise InvalidArgumentError(f"{os.fspath(path)!r} can't be read as Parquet: {error}") from error
+        raise InvalidArgumentError(
+            f"the evaluation examples are the path {os.fspath(path)!r}, which can't be read as Parquet: {error}"
+        ) from error
+    if not found.files:
+        raise InvalidArgumentError(
+            f"the evaluation examples are the folder {os.fspath(path)!r}, without a Parquet file"
+        )
+    return found
 
 
 def _scan(dataset: Any, size: int) -> Iterator[Any]:

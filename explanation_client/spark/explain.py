@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -38,9 +39,11 @@ if TYPE_CHECKING:
     from explanation_client.batches import BatchExplainer
 
 # A manifest lists some 900 files: more partitions are put together.
-_MOST_PARTITIONS = 256
+_MOST_PARTITIONS = 128
 # Shards of a partition grow as if there were so many: how many there are is not known before Spark has planned the job.
 _USUAL_PARTITIONS = 64
+# The last line of a traceback of Python.
+_ERROR = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt): ")
 _SCHEMA = "part int, attempt string, result binary, sample binary"
 _PICKED = "part int, sample binary"
 _FIELDS = pa.schema([("part", pa.int32()), ("attempt", pa.string()), ("result", pa.binary()), ("sample", pa.binary())])
@@ -63,6 +66,7 @@ def explain_spark(
     engineered: bool = False,
     batch_size: int | None = None,
     seed: int = 0,
+    n_rows: int | None = None,
     timeout: float = DEFAULT_TIMEOUT,
 ) -> ExplanationInfo:
     """Explain a DataFrame on Spark's executors, store the explanation with a run, and return what a listing shows.
@@ -84,6 +88,9 @@ def explain_spark(
         As of :meth:`ExplanationClient.upload_stream`.
     engineered, batch_size, seed
         As there.
+    n_rows : int, optional
+        How many rows the DataFrame has, where it is known. Shards are then as large as they must be for one explanation
+        to hold all of them; without it there is room for some 100 GB of importances.
     timeout : float
         Seconds for each file, and for each request of the driver.
 
@@ -112,7 +119,7 @@ def explain_spark(
     store = client.stream_target(model_id)
     task = _Task(
         explainer=explainer, artifacts=store.artifacts, request=request,
-        batch_size=batch_size, engineered=engineered, timeout=timeout,
+        batch_size=batch_size, engineered=engineered, n_rows=n_rows, timeout=timeout,
     )  # fmt: skip
     results = dataframe.coalesce(_MOST_PARTITIONS).mapInArrow(task, _SCHEMA).persist(level)
     try:
@@ -139,6 +146,7 @@ class _Task:
     request: StreamRequest
     batch_size: int | None
     engineered: bool
+    n_rows: int | None
     timeout: float
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -151,7 +159,7 @@ class _Task:
             self.explainer, iter(batches), batch_size=self.batch_size, engineered=self.engineered,
             include_rows=self.request.evaluation_data,
         )  # fmt: skip
-        plan = self.request.plan(stream.features, part=number, n_parts=_USUAL_PARTITIONS)
+        plan = self.request.plan(stream.features, part=number, n_parts=_USUAL_PARTITIONS, n_rows=self.n_rows)
         writer = StreamWriter(self.artifacts, self.request.folder, timeout=self.timeout)
         try:
             done = explain_part(stream, writer, plan)
@@ -224,13 +232,11 @@ def _spark() -> tuple[Any, type[Exception]]:
 
 
 def _job_error(error: Exception) -> Exception:
-    """Return what a job failed of, as far as Spark's message tells; its own errors are quoted whole as the cause."""
+    """Return what a job failed of, as far as Spark's message tells: the last error of a task that it quotes."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    own = [line for line in lines if line.startswith("explanation_client.errors.")]
-    if not own:
-        return UploadError(f"Spark's job failed, and nothing is listed: {lines[0] if lines else type(error).__name__}")
-    kind, _, message = own[-1].removeprefix("explanation_client.errors.").partition(": ")
+    quoted = [line for line in lines if _ERROR.match(line)] or lines[:1] or [type(error).__name__]
+    kind, _, message = quoted[-1].removeprefix("explanation_client.errors.").partition(": ")
     for known in (InvalidArgumentError, InvalidExplanationError, UnsupportedModelError):
         if kind == known.__name__:
             return known(message)
-    return UploadError(f"Spark's job failed, and nothing is listed: {kind}: {message}")
+    return UploadError(f"Spark's job failed, and nothing is listed: {quoted[-1]}")

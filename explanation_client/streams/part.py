@@ -27,7 +27,7 @@ _SHARDS_OF_A_SIZE = 64
 _PARTS_OF_A_SIZE = 16
 _KNOWN_SHARDS = 256
 # Readers refuse files of more than a gibibyte.
-_LARGEST_SHARD = 512 << 20
+_LARGEST_SHARD = 896 << 20
 MAX_FILES = 850
 
 
@@ -47,8 +47,10 @@ class PartPlan:
         Collect what dashboards read.
     seed : int
         Of the sample.
-    part, n_parts : int
-        Which part, of how many.
+    part : int
+        Which part.
+    n_parts : int
+        About how many there are.
     n_rows : int, optional
         Rows of all parts together, where they are known.
 
@@ -67,7 +69,7 @@ class PartPlan:
         """Return how many bytes of importances the shard of that number has, before compression.
 
         16 MiB where that makes few enough of them; else more, twice as many after each 64 shards of all parts, up to
-        512 MiB.
+        896 MiB.
         """
         first = SHARD_BYTES * max(1, self.n_parts // _PARTS_OF_A_SIZE)
         if self.n_rows is not None:
@@ -236,6 +238,7 @@ class _Shards:
         self._dtype = dtype
         self._pieces: list[tuple[FloatArray, bool]] = []
         self._n_waiting = 0
+        self._row_bytes = 0
         self._first = 0
         self._number = 0
         self._n_files = 0
@@ -249,8 +252,8 @@ class _Shards:
         self._pieces.append((kept.astype(self._dtype, copy=mirrored), mirrored))
         self._n_waiting += values.shape[1]
         width = values.shape[2] if self._plan.top_k is None else self._plan.top_k + self._plan.top_k // 4
-        row_bytes = len(kept) * width * self._dtype.itemsize
-        if self._n_waiting * row_bytes >= self._plan.shard_bytes(self._number, row_bytes):
+        self._row_bytes = len(kept) * width * self._dtype.itemsize
+        if self._n_waiting * self._row_bytes >= self._plan.shard_bytes(self._number, self._row_bytes):
             self._flush()
 
     def finish(self) -> None:
@@ -275,7 +278,7 @@ class _Shards:
         self._n_waiting = 0
         self._number += 1
         waiting = sum(top.values.nbytes for tops in self._tops.values() for top in tops)
-        if waiting > self._plan.shard_bytes(self._number, row_bytes=0):
+        if waiting > self._plan.shard_bytes(self._number, self._row_bytes):
             self._flush_tops()
 
     def _flush_tops(self) -> None:
