@@ -151,7 +151,7 @@ def test_the_number_of_rows_is_known_where_it_can_be(tmp_path: Path) -> None:
 
 def test_a_bad_batch_is_named_by_its_number() -> None:
     explainer = TreeExplainer(MODEL, show_progress=False)
-    with pytest.raises(InvalidArgumentError, match="batch 2: .*lack 'd'"):
+    with pytest.raises(InvalidArgumentError, match=r"batch 2: .*lack 'd'"):
         explainer.explain_global(iter([ROWS[:10], ROWS[10:][NAMES[:3]]]))
     with pytest.raises(InvalidArgumentError, match="batch 1: the rows are a int"):
         explainer.explain_global(iter([5]))
