@@ -118,7 +118,7 @@ class ExplainedStream:
     def __iter__(self) -> Iterator[ExplainedBatch]:
         """Yield the importances of the rows, in their order."""
         explainer = self._explainer
-        for table in _resized(_tables(self._stream.open(self._size), explainer._schema), self._size):
+        for table in resized(_tables(self._stream.open(self._size), explainer._schema), self._size):
             rows, values, base_values = explainer._explained(table, self._findings)
             self._seen += table.shape[0]
             yield ExplainedBatch(
@@ -196,7 +196,7 @@ def _tables(batches: Iterable[Any], schema: Schema) -> Iterator[Table]:
 
     """
     for number, batch in enumerate(batches, start=1):
-        if _is_empty(batch):
+        if is_empty(batch):
             continue
         try:
             yield replace(schema.align(read_table(batch, what="rows")), single_row=False)
@@ -204,12 +204,13 @@ def _tables(batches: Iterable[Any], schema: Schema) -> Iterator[Table]:
             raise InvalidArgumentError(f"batch {number}: {error}") from error
 
 
-def _is_empty(batch: Any) -> bool:
+def is_empty(batch: Any) -> bool:
+    """Whether a batch is a table without rows."""
     shape = getattr(batch, "shape", None)
     return shape is not None and len(shape) == 2 and shape[0] == 0
 
 
-def _resized(tables: Iterable[Table], size: int) -> Iterator[Table]:
+def resized(tables: Iterable[Table], size: int) -> Iterator[Table]:
     """Yield the same rows in tables of so many each, the last one with what is left.
 
     Tables of different kinds are not put into one: where the kind changes, a smaller one ends.

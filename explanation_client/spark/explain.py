@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 import secrets
@@ -25,6 +26,7 @@ from explanation_client.errors import (
     UploadError,
 )
 from explanation_client.info import ExplanationInfo
+from explanation_client.spark.saved import SavedExplainer
 from explanation_client.store.stream import StreamWriter
 from explanation_client.streams.merge import wanted_rows
 from explanation_client.streams.part import PartResult, explain_part
@@ -51,7 +53,7 @@ _PICKED_FIELDS = pa.schema([("part", pa.int32()), ("sample", pa.binary())])
 
 
 def explain_spark(
-    explainer: BatchExplainer,
+    explainer: BatchExplainer | str | os.PathLike[str],
     dataframe: DataFrame,
     *,
     run: ActiveRun | Run | ExplanationClient | str | None = None,
@@ -77,9 +79,9 @@ def explain_spark(
 
     Parameters
     ----------
-    explainer : explainer
-        Spark sends it to the executors: the packages of its model must be installed there. A scoring explainer, as
-        from :func:`explanation_client.scoring.load`, is smaller than the explainer that it was made from.
+    explainer : explainer, or path
+        Spark pickles it and sends it to the executors, where the packages of its model must be installed. The path of a
+        folder with a saved scoring explainer: its files are sent, and loaded there without pickle.
     dataframe : pyspark.sql.DataFrame
         Has the columns that the explainer takes, and no other.
     run : run, run id or ExplanationClient, optional
@@ -118,7 +120,8 @@ def explain_spark(
         )
     store = client.stream_target(model_id)
     task = _Task(
-        explainer=explainer, artifacts=store.artifacts, request=request,
+        explainer=SavedExplainer.read(explainer) if isinstance(explainer, (str, os.PathLike)) else explainer,
+        artifacts=store.artifacts, request=request,
         batch_size=batch_size, engineered=engineered, n_rows=n_rows, timeout=timeout,
     )  # fmt: skip
     results = dataframe.coalesce(_MOST_PARTITIONS).mapInArrow(task, _SCHEMA).persist(level)

@@ -23,9 +23,11 @@ from explanation_client.errors import InvalidArgumentError, InvalidExplanationEr
 from explanation_client.explainers import TreeExplainer
 from explanation_client.explanation import Explanation
 from explanation_client.info import ExplanationInfo
+from explanation_client.scoring import save
 from explanation_client.spark import explain_spark
+from tests.integration.test_docs import run_blocks
 from tests.support import spark as executors
-from tests.support.servers import Run
+from tests.support.servers import Run, TrackingServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
@@ -114,6 +116,19 @@ def test_the_result_is_that_of_one_process(session: SparkSession, client: Explan
     assert any(stat.name.startswith("view-1") for stat in with_view)
 
 
+def test_executors_load_a_saved_explainer(
+    session: SparkSession, client: ExplanationClient, run: Run, tmp_path: Path
+) -> None:
+    save(explainer().create_scoring_explainer(ROWS), directory=tmp_path / "scoring")
+    info = explain_spark(tmp_path / "scoring", frame(session), run=client, evaluation_data=True)
+    found = client.download_model_explanation(info.id)
+    assert found.data is not None
+    wanted = explainer().explain_global(found.data.matrix())
+    np.testing.assert_allclose(found.local_importance_values, wanted.local_importance_values, rtol=1e-9, atol=1e-12)
+    with pytest.raises(InvalidArgumentError, match="there is no folder"):
+        explain_spark(tmp_path / "nothing", frame(session), run=client)
+
+
 @pytest.mark.parametrize("how", ["killed", "failed"])
 def test_a_task_that_ends_early_is_repeated_and_leaves_nothing(
     session: SparkSession, client: ExplanationClient, run: Run, how: str
@@ -165,6 +180,12 @@ def assert_same(found: pa.Table, wanted: pa.Table) -> None:
     for name in wanted.column_names:
         one, other = (table.sort_by(keys).column(name).to_pylist() for table in (found, wanted))
         assert one == other, name
+
+
+def test_the_page_runs(tracking_server: TrackingServer, tmp_path: Path) -> None:
+    """In a process of its own, with a session of its own."""
+    output = run_blocks("docs/scaling.md", tracking_server, tmp_path)
+    assert output.splitlines() == ["20000 ['c0' 'c2' 'c1' 'c6']", "True"]
 
 
 def test_other_tools_read_the_shards(client: ExplanationClient, run: Run, tmp_path: Path) -> None:
