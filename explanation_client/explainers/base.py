@@ -26,7 +26,7 @@ from explanation_client.explainers.model import read_model
 from explanation_client.explainers.notes import with_notes
 from explanation_client.explainers.record import make_info
 from explanation_client.explainers.sampling import SamplingPolicy
-from explanation_client.explainers.streams import ExplainedStream, is_stream, joined, no_rows, read_stream
+from explanation_client.explainers.streams import ExplainedStream, explain_stream, is_stream, read_stream
 from explanation_client.explanation import Explanation
 from explanation_client.importances import Importances
 from explanation_client.info import ExplanationInfo
@@ -240,9 +240,8 @@ class Explainer(ABC):
 
         """
         if is_stream(evaluation_examples):
-            return self._explain_stream(
-                self.explain_batches(evaluation_examples, engineered=engineered), keep_global=False
-            )
+            stream = self.explain_batches(evaluation_examples, engineered=engineered)
+            return explain_stream(self, stream, keep_global=False)
         reported = self._features(engineered)
         return self._explain(read_table(evaluation_examples), reported, keep_global=False)
 
@@ -290,7 +289,7 @@ class Explainer(ABC):
             if sampling_policy is not None:
                 raise InvalidArgumentError("sampling_policy= needs all rows at once: leave it out, or pass a table")
             stream = self.explain_batches(evaluation_examples, batch_size=batch_size, engineered=engineered)
-            return self._explain_stream(stream, keep_local=include_local)
+            return explain_stream(self, stream, keep_local=include_local)
         reported = self._features(engineered)
         table = read_table(evaluation_examples)
         notes: tuple[str, ...] = ()
@@ -402,29 +401,6 @@ class Explainer(ABC):
         # Only now, so that work which is interrupted leaves what was there before.
         self._found = findings
         return with_notes(explanation, findings.notes())
-
-    def _explain_stream(
-        self, stream: ExplainedStream, *, keep_global: bool = True, keep_local: bool = True
-    ) -> Explanation:
-        """Return the explanation of a stream; memory holds one batch, and the local importances where they are kept."""
-        aggregate = Aggregate(keep_global=keep_global, n_rows=None)
-        pieces: list[NDArray[Any]] = []
-        base_values = None
-        with progress_bar(
-            f"Explaining ({self.method})", total=stream.n_rows, unit="row", show=self._show_progress
-        ) as advance:
-            for batch in stream:
-                aggregate.add(batch.values, 0)
-                if batch.pairs is not None and keep_global:
-                    aggregate.add_pair_sums(batch.pairs)
-                if keep_local:
-                    pieces.append(batch.values.astype(self._dtype, copy=False))
-                base_values = batch.base_values
-                advance(batch.values.shape[1])
-        if base_values is None:
-            raise no_rows()
-        aggregate.local = joined(pieces) if keep_local else None
-        return self._explanation(stream.info(), stream.features, aggregate, None, base_values)
 
     def _explained(
         self, table: Table, findings: Any, prepare: Callable[[Table], Any] | None = None

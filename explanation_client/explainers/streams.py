@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 from explanation_client.batches import ExplainedBatch
 from explanation_client.dataset import EvaluationData, is_instance_of
 from explanation_client.errors import InvalidArgumentError, InvalidExplanationError
+from explanation_client.explainers.aggregate import Aggregate
 from explanation_client.explainers.features import Features
 from explanation_client.explainers.inputs import Schema, Table, read_table
+from explanation_client.explanation import Explanation
 from explanation_client.info import ExplanationInfo
+from explanation_client.progress import progress_bar
 
 if TYPE_CHECKING:
     from explanation_client.explainers.base import Explainer
@@ -146,7 +149,37 @@ class ExplainedStream:
         return EvaluationData.from_rows(self._reported.rows(shown).data, names=self._reported.names, keep_index=False)
 
 
-def joined(pieces: list[NDArray[Any]]) -> NDArray[Any]:
+def explain_stream(
+    explainer: Explainer, stream: ExplainedStream, *, keep_global: bool = True, keep_local: bool = True
+) -> Explanation:
+    """Return the explanation of a stream; memory holds one batch, and the local importances where they are kept.
+
+    Raises
+    ------
+    InvalidExplanationError
+        The stream has no rows.
+
+    """
+    aggregate = Aggregate(keep_global=keep_global, n_rows=None)
+    pieces: list[NDArray[Any]] = []
+    base_values = None
+    description, show = f"Explaining ({explainer.method})", explainer._show_progress
+    with progress_bar(description, total=stream.n_rows, unit="row", show=show) as advance:
+        for batch in stream:
+            aggregate.add(batch.values, 0)
+            if batch.pairs is not None and keep_global:
+                aggregate.add_pair_sums(batch.pairs)
+            if keep_local:
+                pieces.append(batch.values.astype(stream.dtype, copy=False))
+            base_values = batch.base_values
+            advance(batch.values.shape[1])
+    if base_values is None:
+        raise InvalidExplanationError("the stream has no rows: at least one is needed")
+    aggregate.local = _joined(pieces) if keep_local else None
+    return explainer._explanation(stream.info(), stream.features, aggregate, None, base_values)
+
+
+def _joined(pieces: list[NDArray[Any]]) -> NDArray[Any]:
     """Return pieces (C, n, F) as one array (C, N, F), and empty the list: each is freed once it is copied."""
     if len(pieces) == 1:
         return pieces.pop()
@@ -259,8 +292,3 @@ def _summed(blocks: Iterable[NDArray[Any]]) -> NDArray[np.float64] | None:
         sums = np.abs(block).sum(axis=1, dtype=np.float64)
         total = sums if total is None else total + sums
     return total
-
-
-def no_rows() -> InvalidExplanationError:
-    """Return the error of a stream that has ended without a row."""
-    return InvalidExplanationError("the stream has no rows: at least one is needed")

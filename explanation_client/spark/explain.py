@@ -29,7 +29,7 @@ from explanation_client.info import ExplanationInfo
 from explanation_client.spark.saved import SavedExplainer
 from explanation_client.store.stream import StreamWriter
 from explanation_client.streams.merge import wanted_rows
-from explanation_client.streams.part import PartResult, explain_part
+from explanation_client.streams.partition import PartitionResult, explain_partition
 from explanation_client.streams.sample import Sampled
 from explanation_client.streams.upload import StreamRequest, commit_parts, delete_strays, explained_batches
 
@@ -165,7 +165,7 @@ class _Task:
         plan = self.request.plan(stream.features, part=number, n_parts=_USUAL_PARTITIONS, n_rows=self.n_rows)
         writer = StreamWriter(self.artifacts, self.request.folder, timeout=self.timeout)
         try:
-            done = explain_part(stream, writer, plan)
+            done = explain_partition(stream, writer, plan)
         except BaseException as error:
             writer.abort(delete=not isinstance(error, StorageError))
             raise
@@ -175,7 +175,7 @@ class _Task:
             yield pa.record_batch([pa.array(v, f.type) for v, f in zip(line, _FIELDS, strict=True)], schema=_FIELDS)
 
 
-def _run(results: DataFrame, failures: type[Exception]) -> tuple[list[PartResult], dict[int, Sampled]]:
+def _run(results: DataFrame, failures: type[Exception]) -> tuple[list[PartitionResult], dict[int, Sampled]]:
     """Return the statistics of all partitions, and of each what belongs to the sample of all rows.
 
     Raises

@@ -20,7 +20,7 @@ from explanation_client.importances import Importances
 from explanation_client.info import ExplanationInfo
 from explanation_client.interactions import Interactions
 from explanation_client.streams.moments import Moments, added
-from explanation_client.streams.part import PartResult
+from explanation_client.streams.partition import PartitionResult
 from explanation_client.streams.sample import Draws, Sampled, sample_size, stacked, together
 
 # Notes of parts may differ: so many are kept.
@@ -97,7 +97,7 @@ class Merged:
         )
 
 
-def merge(parts: Sequence[PartResult], *, top_k: int | None, include_local: bool) -> Merged:
+def merge(parts: Sequence[PartitionResult], *, top_k: int | None, include_local: bool) -> Merged:
     """Return the explanation of all parts, in the order of their numbers.
 
     Sums are added up in that order: they differ from those of one pass over all rows in the last digits, by less than
@@ -142,12 +142,12 @@ def merge(parts: Sequence[PartResult], *, top_k: int | None, include_local: bool
     )
 
 
-def starts(parts: Sequence[PartResult]) -> list[int]:
+def starts(parts: Sequence[PartitionResult]) -> list[int]:
     """Return where the rows of each part begin among all."""
     return [0, *accumulate(part.n_rows for part in parts)][:-1]
 
 
-def wanted_rows(parts: Sequence[PartResult]) -> dict[int, NDArray[np.int64]]:
+def wanted_rows(parts: Sequence[PartitionResult]) -> dict[int, NDArray[np.int64]]:
     """Return the rows of each part that belong to the sample of all rows, counted from the first of the part."""
     parts = sorted(parts, key=lambda part: part.part)
     draws = _all_draws(parts)
@@ -160,7 +160,7 @@ def wanted_rows(parts: Sequence[PartResult]) -> dict[int, NDArray[np.int64]]:
     }
 
 
-def sample_of_all(parts: Sequence[PartResult], samples: Mapping[int, Sampled]) -> Sampled:
+def sample_of_all(parts: Sequence[PartitionResult], samples: Mapping[int, Sampled]) -> Sampled:
     """Return the sample of all rows, from those of the parts, which have at least the rows that are wanted."""
     parts = sorted(parts, key=lambda part: part.part)
     draws = _all_draws(parts)
@@ -176,14 +176,14 @@ def sample_of_all(parts: Sequence[PartResult], samples: Mapping[int, Sampled]) -
     return replace(whole, draws=ends).take(stays)
 
 
-def _all_draws(parts: Sequence[PartResult]) -> Draws:
+def _all_draws(parts: Sequence[PartitionResult]) -> Draws:
     shifted = [
         part.draws.shifted(start) for part, start in zip(parts, starts(parts), strict=True) if part.draws is not None
     ]
     return together(shifted)
 
 
-def _check_alike(parts: Sequence[PartResult]) -> None:
+def _check_alike(parts: Sequence[PartitionResult]) -> None:
     first = parts[0]
     for part in parts[1:]:
         for name in ("features", "dtype", "data"):
@@ -199,7 +199,7 @@ def _check_alike(parts: Sequence[PartResult]) -> None:
             )
 
 
-def _local_layout(first: PartResult, files: Sequence[FileEntry], top_k: int | None) -> PartLayout:
+def _local_layout(first: PartitionResult, files: Sequence[FileEntry], top_k: int | None) -> PartLayout:
     local = [entry for entry in files if entry.role == "local"]
     n_features = len(first.features)
     return PartLayout(
@@ -210,7 +210,7 @@ def _local_layout(first: PartResult, files: Sequence[FileEntry], top_k: int | No
     )
 
 
-def _interactions(parts: Sequence[PartResult], n_rows: int) -> Interactions | None:
+def _interactions(parts: Sequence[PartitionResult], n_rows: int) -> Interactions | None:
     sums: Any = None
     for part in parts:
         if part.pairs is not None:
@@ -223,5 +223,5 @@ def _interactions(parts: Sequence[PartResult], n_rows: int) -> Interactions | No
     return Interactions(means if len(means) == n_outputs else np.repeat(means, n_outputs, axis=0))
 
 
-def _notes(parts: Sequence[PartResult]) -> tuple[str, ...]:
+def _notes(parts: Sequence[PartitionResult]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(note for part in parts for note in part.info.notes))[:_MOST_NOTES]

@@ -40,7 +40,7 @@ from explanation_client.store.stream import StreamWriter
 from explanation_client.store.write import Committed, write_manifest
 from explanation_client.streams.merge import Merged, merge, sample_of_all
 from explanation_client.streams.page import page_of
-from explanation_client.streams.part import PartPlan, PartResult, explain_part
+from explanation_client.streams.partition import PartitionPlan, PartitionResult, explain_partition
 from explanation_client.streams.sample import Sampled
 from explanation_client.tracking import RunRecord, Tracking
 from explanation_client.upload import check_comment
@@ -94,7 +94,7 @@ class StreamRequest:
 
     def plan(
         self, features: tuple[str, ...], *, part: int = 0, n_parts: int = 1, n_rows: int | None = None
-    ) -> PartPlan:
+    ) -> PartitionPlan:
         """Return how a part of the rows is stored.
 
         Raises
@@ -105,7 +105,7 @@ class StreamRequest:
         """
         if self.top_k is not None:
             check_top_k(self.top_k, len(features))
-        return PartPlan(
+        return PartitionPlan(
             top_k=self.top_k, include_local=self.include_local, include_rows=self.evaluation_data,
             include_sample=self.visualize and self.include_local, seed=self.seed,
             part=part, n_parts=n_parts, n_rows=n_rows,
@@ -206,7 +206,7 @@ def store_stream(
     writer = StreamWriter(artifacts, request.folder, timeout=timeout)
     try:
         with progress_bar("explaining and uploading", total=batches.n_rows, unit="row", show=show_progress) as advance:
-            done = explain_part(batches, writer, plan, advance=advance)
+            done = explain_partition(batches, writer, plan, advance=advance)
     except BaseException as error:
         # Ctrl-C too. Where the store is away there is nobody to delete anything: garbage collection finds the rest.
         writer.abort(delete=not isinstance(error, StorageError))
@@ -222,7 +222,7 @@ def store_stream(
 
 def commit_parts(
     artifacts: Artifacts,
-    parts: Sequence[PartResult],
+    parts: Sequence[PartitionResult],
     samples: Mapping[int, Sampled],
     request: StreamRequest,
     *,
@@ -233,7 +233,7 @@ def commit_parts(
     Parameters
     ----------
     artifacts : Artifacts
-    parts : sequence of PartResult
+    parts : sequence of PartitionResult
     samples : mapping of int to Sampled
         By number of the part, what belongs to the sample of all rows; empty where there is none.
     request : StreamRequest

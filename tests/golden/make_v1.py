@@ -16,7 +16,7 @@ from explanation_client.explanation import Explanation
 from explanation_client.format.v1 import encode
 from explanation_client.format.v1.sample import ViewSize
 from explanation_client.store import stream
-from explanation_client.streams import part
+from explanation_client.streams import partition
 from explanation_client.streams.upload import StreamRequest, store_stream
 from tests.golden.bundle import store
 from tests.golden.explanations import GOLDEN
@@ -41,7 +41,7 @@ def streamed_files(explanation: Explanation) -> dict[str, bytes]:
     """Return the files of an explanation that came in two batches, each of which is a shard."""
     artifacts = MemoryArtifacts()
     request = StreamRequest(id=explanation.id, comment=explanation.info.comment, model_id=explanation.info.model_id)
-    with mock.patch.object(part, "SHARD_BYTES", 1), mock.patch.object(stream, "new_nonce", return_value="golden"):
+    with mock.patch.object(partition, "SHARD_BYTES", 1), mock.patch.object(stream, "new_nonce", return_value="golden"):
         store_stream(artifacts, KnownBatches(explanation, (4,)), request, timeout=5, show_progress=False)
     return {stat.name: artifacts.read(stat.path) for stat in artifacts.list(request.folder)}
 

@@ -93,11 +93,11 @@ STREAM = """
 import sys, time
 import numpy as np
 from explanation_client import ExplanationClient
-from explanation_client.streams import part
+from explanation_client.streams import partition
 from tests.strategies import random_explanation
 from tests.support.streams import KnownBatches
 
-part.SHARD_BYTES = 10_000
+partition.SHARD_BYTES = 10_000
 
 class Endless(KnownBatches):
     def __iter__(self):

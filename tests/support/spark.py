@@ -14,9 +14,9 @@ class Small:
         self._explainer = explainer
 
     def explain_batches(self, batches: Any, **more: Any) -> Any:
-        from explanation_client.streams import part
+        from explanation_client.streams import partition
 
-        part.SHARD_BYTES = 300
+        partition.SHARD_BYTES = 300
         return self._explainer.explain_batches(self.through(batches), **more)
 
     def through(self, batches: Iterator[Any]) -> Iterator[Any]:

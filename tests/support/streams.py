@@ -18,7 +18,7 @@ from explanation_client.store.cache import FileCache
 from explanation_client.store.read import Source, find_manifest, open_stored
 from explanation_client.store.stream import StreamWriter
 from explanation_client.streams.merge import sample_of_all, wanted_rows
-from explanation_client.streams.part import explain_part
+from explanation_client.streams.partition import explain_partition
 from explanation_client.streams.sample import Sampled
 from explanation_client.streams.upload import StoredStream, StreamRequest, commit_parts
 
@@ -78,7 +78,7 @@ def store_parts(
     for number, explanation in enumerate(explanations):
         batches = KnownBatches(explanation, [end for end in ends if end <= explanation.info.n_rows])
         plan = wanted.plan(batches.features, part=number, n_parts=len(explanations))
-        done = explain_part(batches, StreamWriter(artifacts, wanted.folder, timeout=5), plan)
+        done = explain_partition(batches, StreamWriter(artifacts, wanted.folder, timeout=5), plan)
         assert done is not None
         parts.append(done[0])
         if done[1] is not None:

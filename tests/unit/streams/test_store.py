@@ -27,9 +27,9 @@ from explanation_client.errors import (
 from explanation_client.explanation import Explanation
 from explanation_client.format import FileEntry, plan
 from explanation_client.store.check import verify_stored
-from explanation_client.streams import part as parts
+from explanation_client.streams import partition as parts
 from explanation_client.streams import sample as samples
-from explanation_client.streams.part import PartPlan
+from explanation_client.streams.partition import PartitionPlan
 from explanation_client.streams.upload import StoredStream, store_stream
 from tests.strategies import explanation_of, explanations, random_explanation
 from tests.support.streams import KnownBatches, open_manifest, request, source_of, store_parts
@@ -369,7 +369,7 @@ def test_a_manifest_has_room_for_the_shards(n_rows: int, is_known: bool, n_parts
     if n_rows == 10**9 and not is_known:
         n_rows = 10**8
     row_bytes = 400
-    plan = PartPlan(n_parts=n_told, n_rows=n_rows if is_known else None)
+    plan = PartitionPlan(n_parts=n_told, n_rows=n_rows if is_known else None)
     left, number, tops = n_rows // n_parts * row_bytes, 0, 1
     waiting = 0.0
     while left > 0:

@@ -32,7 +32,7 @@ MAX_FILES = 850
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PartPlan:
+class PartitionPlan:
     """How a part is stored.
 
     Parameters
@@ -80,7 +80,7 @@ class PartPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PartResult:
+class PartitionResult:
     """What is known of a part once it has been written: a few numbers for each feature, and the names of its files.
 
     Parameters
@@ -125,13 +125,13 @@ class PartResult:
         return self.moments.n_rows
 
 
-def explain_part(
+def explain_partition(
     batches: ExplainedBatches,
     writer: StreamWriter,
-    plan: PartPlan,
+    plan: PartitionPlan,
     *,
     advance: Callable[[int], None] | None = None,
-) -> tuple[PartResult, Sampled | None] | None:
+) -> tuple[PartitionResult, Sampled | None] | None:
     """Return the statistics of a part, and its sampled rows, once its shards are written; None of a part without rows.
 
     Memory holds one batch, the shard that fills, those that are being written, and the sample.
@@ -141,7 +141,7 @@ def explain_part(
     batches : ExplainedBatches
     writer : StreamWriter
         Is finished here; whoever called aborts it where this fails.
-    plan : PartPlan
+    plan : PartitionPlan
     advance : callable, optional
         Called with the number of rows after each batch.
 
@@ -171,7 +171,9 @@ def explain_part(
 class _Part:
     """What is collected of a part."""
 
-    def __init__(self, batches: ExplainedBatches, first: ExplainedBatch, writer: StreamWriter, plan: PartPlan) -> None:
+    def __init__(
+        self, batches: ExplainedBatches, first: ExplainedBatch, writer: StreamWriter, plan: PartitionPlan
+    ) -> None:
         self._batches = batches
         self._plan = plan
         self._base_values = np.asarray(first.base_values, np.float64)
@@ -203,7 +205,7 @@ class _Part:
         if self._shards is not None:
             self._shards.add(values, mirrored=mirrored)
 
-    def finish(self) -> tuple[PartResult, Sampled | None]:
+    def finish(self) -> tuple[PartitionResult, Sampled | None]:
         """Write what is left, and return what is known."""
         if self._shards is not None:
             self._shards.finish()
@@ -212,7 +214,7 @@ class _Part:
         sampled = None if self._sample is None else self._sample.sampled()
         files = self._writer.finish()
         assert self._moments is not None
-        result = PartResult(
+        result = PartitionResult(
             part=self._plan.part,
             info=self._batches.info(),
             features=self._batches.features,
@@ -231,7 +233,9 @@ class _Part:
 class _Shards:
     """Local importances on their way into files."""
 
-    def __init__(self, writer: StreamWriter, plan: PartPlan, features: tuple[str, ...], dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self, writer: StreamWriter, plan: PartitionPlan, features: tuple[str, ...], dtype: np.dtype[Any]
+    ) -> None:
         self._writer = writer
         self._plan = plan
         self._features = features
@@ -304,7 +308,7 @@ class _Shards:
 class _Rows:
     """Explained rows on their way into files."""
 
-    def __init__(self, writer: StreamWriter, plan: PartPlan) -> None:
+    def __init__(self, writer: StreamWriter, plan: PartitionPlan) -> None:
         self._writer = writer
         self._plan = plan
         self._pieces: list[EvaluationData] = []
