@@ -165,6 +165,11 @@ export class Explanation {
     return this.#files.of("view")[0]?.sample === "stratified";
   }
 
+  /** Whether quantiles are those of a sample: rows were stored while others were still explained. */
+  get isStreamed(): boolean {
+    return this.#files.of("aggregates")[0]?.sample === "uniform";
+  }
+
   /** Bytes that must be read to show all rows; null where they can't be had, or are too many. */
   get allRowsBytes(): number | null {
     const roles: Role[] = ["local", "data", "labels"];
