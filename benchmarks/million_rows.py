@@ -2,7 +2,8 @@
 
 The whole way of one large explanation of LightGBM (100 trees of 31 leaves, two classes), step by step: the tree kernel
 prepared, all rows explained globally and locally, the result uploaded to an ``mlflow server`` on this machine, listed,
-and read again in small parts. Training is not counted. ``--quick`` takes 100,000 rows.
+and read again in small parts. Then, in a process of its own, as many rows that come as a stream, and that nobody has in
+memory: explained and uploaded batch by batch. Training is not counted. ``--quick`` takes 100,000 rows.
 
 CPU time is this process's; the server has its own. Memory is the most that this process has had up to then. What the
 model's own contributions and shap would take for the same rows is measured on some and multiplied.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -36,6 +38,7 @@ N_FEATURES = 50
 TRAIN_ROWS = 50_000
 PAIR_ROWS = 2_000
 READ_ROWS = 100
+STREAM_ROWS = 20_000
 T = TypeVar("T")
 Rows = NDArray[np.float64]
 
@@ -44,9 +47,14 @@ def main() -> None:
     """Print the timeline, then the other tools."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="100,000 rows in place of 1,000,000")
-    quick = parser.parse_args().quick
+    parser.add_argument("--stream", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    quick = arguments.quick
     warnings.simplefilter("ignore")
     n_rows = 100_000 if quick else 1_000_000
+    if arguments.stream:
+        stream(n_rows)
+        return
     rows, model = make_model(n_rows)
     print(f"{n_rows:,} x {N_FEATURES} rows (float64, {megabytes(rows.nbytes)}), LightGBM 100 x 31 leaves, two classes, "
           f"{os.cpu_count()} cores\n")  # fmt: skip
@@ -57,6 +65,8 @@ def main() -> None:
         os.environ["EXPLANATION_CLIENT_CACHE_BYTES"] = "0"  # what is measured is the way, not the cache
         store(explanation, Path(folder))
     del explanation
+    # Its peak of memory would be that of what came before.
+    subprocess.run([sys.executable, __file__, "--stream", *(["--quick"] if quick else [])], check=True)
     alternatives(model, rows, 200 if quick else 2_000)
 
 
@@ -121,6 +131,25 @@ def store(explanation: Explanation, folder: Path) -> None:
             lambda: load(client(), wanted),
         )
         assert np.array_equal(found.local_importance_values, explanation[wanted].local_importance_values)
+
+
+def stream(n_rows: int) -> None:
+    """Print what the same number of rows takes that come in batches, in a process that never has all of them."""
+    rows, model = make_model(TRAIN_ROWS)
+    explainer = TreeExplainer(model, show_progress=False)
+    explainer.explain_global(rows[:1_000])
+    del rows
+    rng = np.random.default_rng(1)
+    batches = (rng.standard_normal((STREAM_ROWS, N_FEATURES)) for _ in range(n_rows // STREAM_ROWS))
+    with tempfile.TemporaryDirectory() as folder, running_server(Path(folder) / "server") as server:
+        os.environ["EXPLANATION_CLIENT_HOME"] = f"{folder}/home"
+        run = server.create_run()
+        client = ExplanationClient.from_run_id(server.uri, run_id=run.run_id)
+        before, result = peak(), 2 * 8 * n_rows * N_FEATURES
+        info = step("as a stream: explain and upload", lambda: client.upload_stream(explainer, batches))
+        assert info.n_rows == n_rows
+        note(f"memory grew by {megabytes(peak() - before)}, {(peak() - before) / result:.2f} times the result")
+        note(f"the process had {megabytes(peak())} at most, {peak() / result:.2f} times the result")
 
 
 def ranking(client: ExplanationClient) -> list[str]:

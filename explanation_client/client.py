@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from explanation_client import entries
 from explanation_client import upload as uploads
 from explanation_client.artifacts import RunArtifacts
 from explanation_client.artifacts.mlflow_api import without_password
@@ -24,14 +25,6 @@ from explanation_client.errors import (
 )
 from explanation_client.explanation import Explanation
 from explanation_client.format import Limits, summary_tag
-from explanation_client.highlights import (
-    DESCRIPTION,
-    HIGHLIGHTS,
-    LATEST,
-    described,
-    highlight_metrics,
-    highlight_tags,
-)
 from explanation_client.index import (
     Listed,
     Query,
@@ -45,7 +38,6 @@ from explanation_client.info import ExplanationInfo
 from explanation_client.progress import progress_bar
 from explanation_client.search import FoundExplanation, Wanted, search_explanations
 from explanation_client.spool import Spooled, forget_spool, read_spool, spool_upload
-from explanation_client.store import PAGE, folder_of
 from explanation_client.store.cache import FileCache, default_cache
 from explanation_client.store.check import (
     Garbage,
@@ -58,12 +50,14 @@ from explanation_client.store.check import (
 from explanation_client.store.read import Source, find_manifest, list_manifests, open_stored, stored_ids
 from explanation_client.store.retry import Deadline, retrying
 from explanation_client.store.write import Committed, write_explanation
+from explanation_client.streams.upload import StreamRequest, StreamTarget, explained_batches, store_stream
 from explanation_client.tracking import ATTEMPT_SECONDS, RunRecord, Tracking, connect
 
 if TYPE_CHECKING:
     from mlflow import ActiveRun, MlflowClient
     from mlflow.entities import Run
 
+    from explanation_client.batches import BatchExplainer
     from explanation_client.scoring import ScoringExplainer
 
 DEFAULT_TIMEOUT = 600.0
@@ -313,6 +307,78 @@ class ExplanationClient:
             warnings.warn(f"the explanation was not uploaded: {error}", stacklevel=2)
             return None
 
+    def upload_stream(
+        self,
+        explainer: BatchExplainer,
+        batches: Any,
+        top_k: int | None = None,
+        comment: str | None = None,
+        *,
+        include_local: bool = True,
+        evaluation_data: bool = False,
+        model_id: str | None = None,
+        visualize: bool = True,
+        log_metrics: bool = True,
+        describe_run: bool = False,
+        engineered: bool = False,
+        batch_size: int | None = None,
+        seed: int = 0,
+        show_progress: bool | None = None,
+    ) -> ExplanationInfo:
+        """Explain rows batch by batch, store what is found meanwhile, and return what a listing shows of it.
+
+        The same as ``upload_model_explanation(explainer.explain_global(rows), top_k, comment)``, in memory that does
+        not grow with the number of rows. The explanation is listed once it is stored whole, and not before: where the
+        batches, the store or the caller end it earlier, what was written is deleted, or left to :meth:`gc`.
+
+        Parameters
+        ----------
+        explainer : explainer
+            ``TabularExplainer``, or another one that explains each row by itself.
+        batches : stream, or iterable of tables
+            The path of a Parquet file or folder, an Arrow dataset or reader, a generator of DataFrames or arrays.
+        top_k : int, optional
+            Keep only the ``top_k`` most important features of every ranking: global, per class, and of each row.
+        comment : str, optional
+            At most 10,000 characters; downloads can be selected by it.
+        include_local : bool
+            Store the importances of each row, not only those over all rows.
+        evaluation_data : bool
+            Store the explained rows too. Off by default: rows are often personal data.
+        model_id, visualize, log_metrics, describe_run
+            As of :meth:`upload_model_explanation`.
+        engineered : bool
+            Explain the features that the transformations make.
+        batch_size : int, optional
+            Rows explained at a time, whatever sizes they come in. None: what fits well.
+        seed : int
+            Of the sample for dashboards.
+        show_progress : bool, optional
+            None: a bar where the work is long and somebody can see it.
+
+        Raises
+        ------
+        InvalidArgumentError, InvalidExplanationError
+            An argument, a batch, or what comes of it, can't be used.
+        UnsupportedModelError
+            The explainer needs all rows at once.
+        RunNotFoundError
+            The run (or model) does not exist, or is deleted.
+        UploadError
+            The store failed for longer than the client's timeout, which counts for each file here.
+
+        """
+        request = StreamRequest.new(
+            top_k=top_k, comment=comment, model_id=model_id, include_local=include_local,
+            evaluation_data=evaluation_data, visualize=visualize, seed=seed,
+        )  # fmt: skip
+        explained = explained_batches(
+            explainer, batches, batch_size=batch_size, engineered=engineered, include_rows=evaluation_data
+        )
+        target = self.stream_target(model_id)
+        stored = store_stream(target.artifacts, explained, request, timeout=self._timeout, show_progress=show_progress)
+        return target.enter(stored, log_metrics=log_metrics, describe_run=describe_run)
+
     @classmethod
     def resume(cls, spool: str | Path, *, timeout: float = DEFAULT_TIMEOUT) -> ExplanationInfo:
         """Finish an upload that gave up, and return what a listing shows of it; the spool is then removed.
@@ -516,7 +582,7 @@ class ExplanationClient:
             raise ExplanationNotFoundError(not_found(self._run_id, Query(explanation_id=explanation_id), existing))
         deadline = source.deadline()
         if is_listed:
-            self._delete_tags(explanation_id, run, deadline)
+            entries.remove(self._tracking, run, explanation_id, deadline=deadline)
         delete_stored(source.artifacts, explanation_id, deadline=deadline)
 
     def verify(self, explanation_id: str | None = None, *, repair: bool = False) -> list[Report]:
@@ -615,12 +681,7 @@ class ExplanationClient:
             ) from error
 
     def _upload(self, request: uploads.Request, deadline: Deadline, show_progress: bool | None) -> ExplanationInfo:
-        run = self._run(deadline)
-        if run.is_deleted:
-            raise RunNotFoundError(f"run {self._run_id} is deleted: restore it first, or upload to another run")
-        model_id = request.info.model_id
-        if model_id is not None:
-            retrying(lambda: self._tracking.check_model(model_id), deadline=deadline, what="looking up the model")
+        run = entries.writable_run(self._tracking, self._run_id, request.info.model_id, deadline=deadline)
         source = self._source(run)
         info = uploads.stamp(request.info, taken=tag_key(request.info.id) in run.tags)
         size = uploads.estimate_bytes(request.explanation)
@@ -633,55 +694,33 @@ class ExplanationClient:
                 deadline=deadline,
                 progress=advance,
             )
-        tags = highlight_tags(committed.manifest.info)
-        if request.describe_run:
-            tags[DESCRIPTION] = described(run.tags, committed.manifest.info)
-        metrics = highlight_metrics(request.explanation) if request.log_metrics else {}
-        self._list(committed, deadline, tags=tags, metrics=metrics)
-        if request.include_view:
-            self._store_page(source, request.explanation, committed.manifest.info, deadline)
-        return committed.manifest.info
-
-    def _store_page(self, source: Source, explanation: Explanation, info: ExplanationInfo, deadline: Deadline) -> None:
-        """Store a page for MLflow's artifact viewer. The explanation is stored: a failure here is no failed upload."""
-        try:
-            page = uploads.page_of(explanation, info)
-            path = f"{folder_of(info.id)}/{PAGE}"
-            soon = Deadline.after(min(deadline.remaining, _READING))
-            retrying(lambda: source.artifacts.write(path, page), deadline=soon, what=f"storing {PAGE}")
-        except Exception as error:  # whatever it is, the explanation is worth more than a page of it
-            _log.info("there is no page of explanation %s", info.id, exc_info=True)
-            warnings.warn(
-                f"explanation {info.id} is stored, but its page {PAGE} is not: {type(error).__name__}: {error}",
-                stacklevel=2,
-            )
-
-    def _list(
-        self, committed: Committed, deadline: Deadline, *, tags: Mapping[str, str], metrics: Mapping[str, float]
-    ) -> None:
-        """Set the tags that list an explanation. It is stored by now: a failure here is no failed upload."""
         info = committed.manifest.info
-        key, value = tag_key(info.id), summary_tag(committed.manifest, committed.name)
-        try:
-            retrying(
-                lambda: self._tracking.log(self._run_id, tags={key: value, **tags}, metrics=metrics),
-                deadline=deadline,
-                what="setting the run's tags",
-            )
-            if info.model_id is not None:
-                model_id = info.model_id
-                model_tags = {key: self._run_id, **{name: tags[name] for name in HIGHLIGHTS if name in tags}}
-                retrying(
-                    lambda: self._tracking.set_model_tags(model_id, model_tags),
-                    deadline=deadline,
-                    what="setting the model's tags",
-                )
-        except (StorageError, RunNotFoundError) as error:
-            warnings.warn(
-                f"explanation {info.id} is stored, but could not be entered into the run's list: {error}. Download "
-                f"it by its id, or list it with `explanation-client verify --repair {self._run_id}`",
-                stacklevel=2,
-            )
+        entries.enter_latest(
+            self._tracking, run, committed, request.explanation,
+            log_metrics=request.log_metrics, describe_run=request.describe_run, deadline=deadline,
+        )  # fmt: skip
+        if request.include_view:
+            make = partial(uploads.page_of, request.explanation, info)
+            entries.store_page(source.artifacts, info, make, deadline=deadline)
+        return info
+
+    def stream_target(self, model_id: str | None = None) -> StreamTarget:
+        """Return where streams of this run are stored: what engines such as Spark write to.
+
+        Parameters
+        ----------
+        model_id : str, optional
+            Of a logged model that must exist.
+
+        Raises
+        ------
+        RunNotFoundError
+            The run (or model) does not exist, or is deleted.
+
+        """
+        run = entries.writable_run(self._tracking, self._run_id, model_id, deadline=Deadline.after(self._timeout))
+        artifacts = self._source(run).artifacts
+        return StreamTarget(tracking=self._tracking, run=run, artifacts=artifacts, timeout=self._timeout)
 
     def _find_listed(self, source: Source, entry: Listed) -> Committed:
         try:
@@ -724,43 +763,11 @@ class ExplanationClient:
         if tag == summary_tag(committed.manifest, committed.name):
             return replace(report, listed=True)
         if repair:
-            self._list(committed, source.deadline(), tags={}, metrics={})
+            entries.enter(self._tracking, self._run_id, committed, deadline=source.deadline())
             return replace(report, listed=True)
         wrong = "its tag is wrong" if listed else "its tag is lost, so that it is not listed"
         problem = f"{wrong}: verify with repair=True writes it again"
         return replace(report, listed=listed, problems=(*report.problems, problem))
-
-    def _delete_tags(self, explanation_id: str, run: RunRecord, deadline: Deadline) -> None:
-        """Delete the run's tag, and the one of the logged model that the explanation belongs to."""
-        key = tag_key(explanation_id)
-        models = [e.info.model_id for e in index_entries(run.tags) if e.info.id == explanation_id and e.info.model_id]
-        retrying(lambda: self._tracking.delete_tag(self._run_id, key), deadline=deadline, what="deleting the run's tag")
-        if run.tags.get(LATEST) == explanation_id:
-            self._highlight_another(run, explanation_id, deadline)
-        for model_id in models:
-            retrying(
-                partial(self._tracking.delete_model_tag, model_id, key),
-                deadline=deadline,
-                what="deleting the model's tag",
-            )
-
-    def _highlight_another(self, run: RunRecord, deleted: str, deadline: Deadline) -> None:
-        """Set the run's highlights to those of the latest explanation that is left, or remove them."""
-        left = [entry.info for entry in index_entries(run.tags) if entry.info.id != deleted]
-        tags = highlight_tags(left[-1]) if left else {}
-        if tags:
-            retrying(
-                lambda: self._tracking.log(self._run_id, tags=tags, metrics={}),
-                deadline=deadline,
-                what="setting the run's tags",
-            )
-        for name in HIGHLIGHTS:
-            if name in run.tags and name not in tags:
-                retrying(
-                    partial(self._tracking.delete_tag, self._run_id, name),
-                    deadline=deadline,
-                    what="deleting the run's tags",
-                )
 
 
 def _run_id(run: Any) -> str:

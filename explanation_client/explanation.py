@@ -34,6 +34,8 @@ from explanation_client.interactions import AnyInteractions, interaction_problem
 if TYPE_CHECKING:
     import pandas
     import pyarrow
+    from pyspark.sql import DataFrame as SparkFrame
+    from pyspark.sql import SparkSession
 
 Part = Literal["global", "per_class", "local"]
 
@@ -606,6 +608,27 @@ class Explanation:
             comparison=comparison,
             include_data=include_data,
         ).decode()
+
+    def to_spark(self, session: SparkSession) -> SparkFrame:
+        """Return the local importances as a DataFrame of Spark, in the columns of ``to_arrow("local")``.
+
+        Of a downloaded explanation the executors read the shards; see :func:`explanation_client.spark.to_spark`.
+
+        Parameters
+        ----------
+        session : pyspark.sql.SparkSession
+
+        Raises
+        ------
+        PartMissingError
+            There are no local importances.
+        MissingDependencyError
+            pyspark is not installed.
+
+        """
+        from explanation_client.spark import to_spark
+
+        return to_spark(self, session)
 
     # --- As a value --------------------------------------------------------------------------------------------
 

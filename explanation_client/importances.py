@@ -203,6 +203,16 @@ class LazyImportances:
         self._lock = (os.getpid(), threading.Lock())
 
     @property
+    def reader(self) -> ImportancesReader:
+        """What reads the values."""
+        return self._reader
+
+    @property
+    def part(self) -> tuple[slice, slice, int | None]:
+        """Which outputs and rows of the reader's these are, and how many features a cut kept of each row."""
+        return self._outputs, self._rows, self._top_k
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the values, known without reading them."""
         n_outputs = self._outputs.stop - self._outputs.start

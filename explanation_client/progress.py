@@ -21,15 +21,15 @@ class Advance(Protocol):
 
 @contextmanager
 def progress_bar(
-    description: str, *, total: int, unit: str, show: bool | None = None, scale: bool = False
+    description: str, *, total: int | None, unit: str, show: bool | None = None, scale: bool = False
 ) -> Iterator[Advance]:
     """Yield a function that moves a bar forward.
 
     Parameters
     ----------
     description : str
-    total : int
-        Amount of work in all, an estimate where it is not known.
+    total : int, optional
+        Amount of work in all, or an estimate of it. None: the bar only counts.
     unit : str
         ``"B"`` or ``"row"`` for example.
     show : bool, optional

@@ -85,9 +85,7 @@ def prepare(
         Importances hold NaN or infinity, or lengths differ.
 
     """
-    if comment is not None and (not isinstance(comment, str) or len(comment) > MAX_COMMENT):
-        shown = f"{len(comment):,} characters" if isinstance(comment, str) else repr(comment)
-        raise InvalidArgumentError(f"comment has {shown}: a string of at most {MAX_COMMENT:,} characters, or None")
+    check_comment(comment)
     explanation.check_finite()
     if _are_its_documents(explanation, evaluation_data):
         evaluation_data = True
@@ -108,6 +106,13 @@ def prepare(
         log_metrics=log_metrics,
         describe_run=describe_run,
     )
+
+
+def check_comment(comment: Any) -> None:
+    """Raise ``InvalidArgumentError`` unless this is None, or a string that is not too long."""
+    if comment is not None and (not isinstance(comment, str) or len(comment) > MAX_COMMENT):
+        shown = f"{len(comment):,} characters" if isinstance(comment, str) else repr(comment)
+        raise InvalidArgumentError(f"comment has {shown}: a string of at most {MAX_COMMENT:,} characters, or None")
 
 
 def stamp(info: ExplanationInfo, *, taken: bool) -> ExplanationInfo:

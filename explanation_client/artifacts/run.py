@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from explanation_client.artifacts import mlflow_api
@@ -51,10 +52,16 @@ class RunArtifacts:
         if not timeout > 0:
             raise InvalidArgumentError(f"timeout={timeout!r}: give a positive number of seconds")
         self._uri = artifact_uri
+        self._tracking_uri = tracking_uri
+        self._timeout = timeout
         self._store = _store_of(artifact_uri, tracking_uri=tracking_uri, timeout=timeout)
 
     def __repr__(self) -> str:
         return f"RunArtifacts({mlflow_api.without_password(self._uri)!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the addresses: the copy opens the store anew, with the credentials of the process that it is in."""
+        return _opened, (self._uri, self._tracking_uri, self._timeout)
 
     def write(self, path: str, data: Buffer) -> None:
         """Store one file whole, or fail; one attempt."""
@@ -71,6 +78,10 @@ class RunArtifacts:
     def delete(self, path: str) -> None:
         """Delete one file; no error if there is none."""
         self._store.delete(path)
+
+
+def _opened(artifact_uri: str, tracking_uri: str, timeout: float) -> RunArtifacts:
+    return RunArtifacts(artifact_uri, tracking_uri=tracking_uri, timeout=timeout)
 
 
 def _store_of(artifact_uri: str, *, tracking_uri: str, timeout: float) -> Artifacts:

@@ -22,7 +22,7 @@ from explanation_client.format.entries import Buffer
 from explanation_client.interactions import AnyInteractions
 
 # Interactions take the square of so many features.
-_MOST_INTERACTING = 200
+MOST_INTERACTING = 200
 # Names of files tell attempts to write them apart; these are never written.
 _NONCE = "shown"
 LABEL_LENGTH = 80
@@ -99,7 +99,7 @@ def labels_of(explanations: Mapping[str, Explanation] | list[Explanation]) -> li
 def _pairs(explanation: Explanation, width: int) -> AnyInteractions | None:
     """Return the interactions of as many features as a page can show."""
     pairs = explanation.interactions
-    width = min(width, _MOST_INTERACTING)
+    width = min(width, MOST_INTERACTING)
     if pairs is None or pairs.shape[-1] <= width:
         return pairs
     return pairs.cut(width, rank_order(explanation))

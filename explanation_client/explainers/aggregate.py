@@ -49,7 +49,10 @@ class Aggregate:
 
     def add_interactions(self, values: NDArray[np.floating[Any]]) -> None:
         """Take the interaction values (C, n, F, F) of more rows; (1, n, F, F) where outputs differ in sign only."""
-        sums = np.abs(values).sum(axis=1, dtype=np.float64)
+        self.add_pair_sums(np.abs(values).sum(axis=1, dtype=np.float64))
+
+    def add_pair_sums(self, sums: NDArray[np.float64]) -> None:
+        """Take absolute interaction values of more rows that were added up over them, (C, F, F) or (1, F, F)."""
         self._pair_sums = sums if self._pair_sums is None else self._pair_sums + sums
 
     def interactions(self, n_outputs: int) -> NDArray[np.float64] | None:

@@ -27,8 +27,10 @@ from explanation_client.explainers.notes import with_notes
 from explanation_client.explainers.reading import read_model
 from explanation_client.explainers.record import make_info
 from explanation_client.explainers.sampling import SamplingPolicy
+from explanation_client.explainers.streams import ExplainedStream, explain_stream, is_stream, read_stream
 from explanation_client.explanation import Explanation
 from explanation_client.importances import Importances
+from explanation_client.info import ExplanationInfo
 from explanation_client.interactions import Interactions
 from explanation_client.progress import progress_bar
 
@@ -222,8 +224,9 @@ class Explainer(ABC):
 
         Parameters
         ----------
-        evaluation_examples : table of shape (N, F), or one row of shape (F,)
+        evaluation_examples : table of shape (N, F), one row of shape (F,), or a stream
             The explanation of one row without a row axis has none either. Raw rows where there are transformations.
+            Streams are those of :meth:`explain_global`.
         engineered : bool
             Explain the features that the transformations make. ``get_raw_explanation(explainer.feature_maps)`` of the
             result is the explanation of the raw ones, without explaining again.
@@ -237,6 +240,9 @@ class Explainer(ABC):
             The values do not add up to the model's output.
 
         """
+        if is_stream(evaluation_examples):
+            stream = self.explain_batches(evaluation_examples, engineered=engineered)
+            return explain_stream(self, stream, keep_global=False)
         reported = self._features(engineered)
         return self._explain(read_table(evaluation_examples), reported, keep_global=False)
 
@@ -253,8 +259,10 @@ class Explainer(ABC):
 
         Parameters
         ----------
-        evaluation_examples : table of shape (N, F)
-            Raw rows where there are transformations.
+        evaluation_examples : table of shape (N, F), or a stream
+            Raw rows where there are transformations. A stream is the path of a Parquet file or folder, an Arrow
+            dataset or reader, or an iterator of tables: it is read batch by batch, and the explanation does not keep
+            the rows. :meth:`ExplanationClient.upload_stream` stores local importances that do not fit in memory.
         sampling_policy : SamplingPolicy, optional
             Which of the rows are explained, if not all. Values, data and predictions are then those of the sample,
             and the explanation's notes say how many rows it is of.
@@ -278,6 +286,11 @@ class Explainer(ABC):
             raise InvalidArgumentError(
                 f"sampling_policy={sampling_policy!r}: a SamplingPolicy, or None to explain every row that is passed"
             )
+        if is_stream(evaluation_examples):
+            if sampling_policy is not None:
+                raise InvalidArgumentError("sampling_policy= needs all rows at once: leave it out, or pass a table")
+            stream = self.explain_batches(evaluation_examples, batch_size=batch_size, engineered=engineered)
+            return explain_stream(self, stream, keep_local=include_local)
         reported = self._features(engineered)
         table = read_table(evaluation_examples)
         notes: tuple[str, ...] = ()
@@ -285,6 +298,34 @@ class Explainer(ABC):
             table, notes = sampling_policy.sample(self._schema.align(table), self._engineered)
         explanation = self._explain(table, reported, keep_local=include_local, batch_size=batch_size)
         return with_notes(explanation, notes) if notes else explanation
+
+    def explain_batches(
+        self, batches: Any, *, batch_size: int | None = None, engineered: bool = False, include_rows: bool = False
+    ) -> ExplainedStream:
+        """Return what explains rows batch by batch, while it is iterated over; nothing is kept.
+
+        Parameters
+        ----------
+        batches : stream, iterable of tables, or table of shape (N, F)
+            As for :meth:`explain_global`.
+        batch_size : int, optional
+            Rows explained at a time, whatever sizes they come in. None: what fits well.
+        engineered : bool
+            As for :meth:`explain_global`.
+        include_rows : bool
+            Hand on the rows with their importances.
+
+        Raises
+        ------
+        InvalidArgumentError
+            ``batches`` is nothing of this kind, ``batch_size`` is no positive number, or ``engineered`` as in
+            :meth:`explain_local`.
+
+        """
+        size = _checked_size(batch_size) or self._batch_rows
+        return ExplainedStream(
+            self, read_stream(batches), self._features(engineered), batch_size=size, include_rows=include_rows
+        )
 
     def check(self, examples: Any) -> None:
         """Raise ``AdditivityError`` unless the explanation of some example rows adds up to the model's output."""
@@ -333,8 +374,7 @@ class Explainer(ABC):
             ``batch_size`` is no positive number, or the columns do not fit.
 
         """
-        if batch_size is not None and (isinstance(batch_size, bool) or batch_size < 1):
-            raise InvalidArgumentError(f"batch_size={batch_size!r}: at least 1")
+        _checked_size(batch_size)
         if prepare is None:
             table, prepare = self._schema.align(table), self._rows
         n_rows = table.shape[0]
@@ -344,9 +384,7 @@ class Explainer(ABC):
         findings = self._findings(n_rows if keep_local else None)
         with progress_bar(f"Explaining ({self.method})", total=n_rows, unit="row", show=self._show_progress) as advance:
             for start, batch in _batches(table, batch_size or self._batch_rows):
-                rows = prepare(batch)
-                values, base_values = self._find(rows, findings)
-                self._check(values, base_values, rows)
+                rows, values, base_values = self._explained(batch, findings, prepare)
                 aggregate.add(reported.values(values), start)
                 for block in self._interactions(rows) if keep_global else ():
                     aggregate.add_interactions(reported.pairs(block))
@@ -357,17 +395,44 @@ class Explainer(ABC):
                 advance(batch.shape[0])
         shown = table if made is None else made.table()
         data = None if evaluation is None else evaluation.data(reported.rows(shown), reported.names)
-        explanation = self._explanation(table, reported, aggregate, data, base_values)
+        info = self._record(table.shape[0], reported, single_row=table.single_row)
+        explanation = self._explanation(info, reported.names, aggregate, data, base_values)
         if findings is None:
             return explanation
         # Only now, so that work which is interrupted leaves what was there before.
         self._found = findings
         return with_notes(explanation, findings.notes())
 
+    def _explained(
+        self, table: Table, findings: Any, prepare: Callable[[Table], Any] | None = None
+    ) -> tuple[Any, NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
+        """Return a batch in the form that the model takes, its values (C, n, F) and base values (C,), both checked."""
+        rows = (prepare or self._rows)(table)
+        values, base_values = self._find(rows, findings)
+        self._check(values, base_values, rows)
+        return rows, values, base_values
+
+    def _record(
+        self, n_rows: int, reported: Features, *, single_row: bool = False, notes: tuple[str, ...] = ()
+    ) -> ExplanationInfo:
+        """Return the record of an explanation of so many rows."""
+        return make_info(
+            self._model,
+            n_rows=n_rows,
+            single_row=single_row,
+            method=self.method,
+            n_features=len(reported.names),
+            output_space=self._output_space,
+            feature_space=reported.space,
+            reason=self.how,
+            notes=(*self._notes, *notes),
+            packages=self.packages,
+        )
+
     def _explanation(
         self,
-        table: Table,
-        reported: Features,
+        info: ExplanationInfo,
+        features: tuple[str, ...],
         aggregate: Aggregate,
         data: EvaluationData | None,
         base_values: NDArray[Any],
@@ -375,18 +440,8 @@ class Explainer(ABC):
         """Return the explanation of rows that all have been explained."""
         per_class, pairs = aggregate.per_class(), aggregate.interactions(self._model.n_outputs)
         return Explanation(
-            info=make_info(
-                self._model,
-                table,
-                method=self.method,
-                n_features=len(reported.names),
-                output_space=self._output_space,
-                feature_space=reported.space,
-                reason=self.how,
-                notes=self._notes,
-                packages=self.packages,
-            ),
-            features=reported.names,
+            info=info,
+            features=features,
             global_importances=None if per_class is None else Importances(per_class.mean(axis=0)),
             per_class_importances=Importances(per_class)
             if per_class is not None and self._model.task == "classification"
@@ -441,6 +496,12 @@ class Explainer(ABC):
                 who=f"{type(self).__qualname__} on {self._model.short_name}",
                 space=self._output_space,
             )
+
+
+def _checked_size(batch_size: int | None) -> int | None:
+    if batch_size is not None and (isinstance(batch_size, bool) or batch_size < 1):
+        raise InvalidArgumentError(f"batch_size={batch_size!r}: at least 1")
+    return batch_size
 
 
 def _batches(table: Table, size: int) -> Iterator[tuple[int, Table]]:

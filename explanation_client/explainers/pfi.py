@@ -205,7 +205,8 @@ class PFIExplainer:
         return Explanation(
             info=make_info(
                 model,
-                table,
+                n_rows=table.shape[0],
+                single_row=table.single_row,
                 method=self.method,
                 n_features=len(features),
                 output_space=None,

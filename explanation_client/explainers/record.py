@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from explanation_client.explainers.inputs import Table
 from explanation_client.explainers.model import Model
 from explanation_client.info import ExplanationInfo, FeatureSpace, new_id, now, versions
 
@@ -15,8 +14,9 @@ _DISTRIBUTIONS = {
 
 def make_info(
     model: Model,
-    table: Table,
     *,
+    n_rows: int,
+    single_row: bool = False,
     method: str,
     n_features: int,
     output_space: str | None,
@@ -30,8 +30,10 @@ def make_info(
     Parameters
     ----------
     model : Model
-    table : Table
-        The explained rows.
+    n_rows : int
+        Number of explained rows.
+    single_row : bool
+        They are one row, which came without a row axis.
     method, output_space, feature_space, reason, notes
         As in :class:`~explanation_client.info.ExplanationInfo`.
     n_features : int
@@ -48,8 +50,8 @@ def make_info(
         task=model.task,
         outputs=model.outputs,
         n_features=n_features,
-        n_rows=table.shape[0],
-        single_row=table.single_row,
+        n_rows=n_rows,
+        single_row=single_row,
         output_space=output_space,
         feature_space=feature_space,
         model_type=model.type_name,

@@ -18,8 +18,10 @@ from explanation_client.explainers.linear import LinearExplainer
 from explanation_client.explainers.model import origin_of, type_name
 from explanation_client.explainers.plugins import installed_explainers
 from explanation_client.explainers.sampling import SamplingPolicy
+from explanation_client.explainers.streams import ExplainedStream
 from explanation_client.explainers.tree import TreeExplainer
 from explanation_client.explanation import Explanation
+from explanation_client.info import ExplanationInfo
 
 if TYPE_CHECKING:
     from explanation_client.scoring import ScoringExplainer
@@ -197,6 +199,15 @@ class TabularExplainer:
             )
         )
 
+    def explain_batches(
+        self, batches: Any, *, batch_size: int | None = None, engineered: bool = False, include_rows: bool = False
+    ) -> ExplainedStream:
+        """Return what explains rows batch by batch; see :meth:`Explainer.explain_batches`."""
+        stream = self.explainer.explain_batches(
+            batches, batch_size=batch_size, engineered=engineered, include_rows=include_rows
+        )
+        return stream.amended(self._amended)
+
     def create_scoring_explainer(self, evaluation_examples: Any = None, *, keep_model: bool = True) -> ScoringExplainer:
         """Return what explains rows at prediction time; see :meth:`Explainer.create_scoring_explainer`."""
         explainer = copy(self.explainer)
@@ -204,7 +215,10 @@ class TabularExplainer:
         return explainer.create_scoring_explainer(evaluation_examples, keep_model=keep_model)
 
     def _with_reason(self, explanation: Explanation) -> Explanation:
-        return replace(explanation, info=replace(explanation.info, reason=self.reason, model_type=self._model_type))
+        return replace(explanation, info=self._amended(explanation.info))
+
+    def _amended(self, info: ExplanationInfo) -> ExplanationInfo:
+        return replace(info, reason=self.reason, model_type=self._model_type)
 
 
 def _steps(pipeline: Any) -> list[tuple[str, Any]]:

@@ -37,12 +37,13 @@ class FileEntry:
     shape : tuple of int
         Shape of what it holds, in the order outputs, rows, columns, as far as the role has them.
     outputs, rows, columns : (first, end), optional
-        The part of the whole that the file covers, as half-open ranges. Columns count places in the global ranking
-        (``local``), or ranks (cut parts).
+        The part of the whole that the file covers, as half-open ranges. Columns count places in the order of
+        ``features`` (``local``), or ranks (cut parts).
     holds : tuple of str
         The parts of the evaluation data in it: "columns", "row_names", "predicted", "predicted_proba", "true".
     sample : str, optional
-        How the rows of a ``view`` were chosen: ``"stratified"``.
+        How the rows of a ``view`` were chosen (``"stratified"``), or those of which ``aggregates`` has quantiles
+        (``"uniform"``).
 
     """
 

@@ -129,6 +129,11 @@ def part_layouts(explanation: Explanation, *, mirrored: bool) -> Parts:
     )
 
 
+def columns_layout(data: EvaluationData) -> DataLayout:
+    """Return how the feature columns of evaluation data are stored, and nothing else of it."""
+    return DataLayout(columns=_runs(data.columns or ()))
+
+
 def data_layout(data: EvaluationData | None, parts: Collection[str]) -> DataLayout | None:
     """Return what is stored of evaluation data of which these parts are stored."""
     if data is None or not parts:

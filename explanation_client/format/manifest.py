@@ -113,6 +113,56 @@ def build_manifest(explanation: Explanation, files: Sequence[FileEntry], *, info
 
     """
     manifest = _manifest_of(explanation, files, info, explanation.data, roles=("local", "data", "labels"))
+    return _audited(manifest)
+
+
+def build_stream_manifest(
+    explanation: Explanation,
+    files: Sequence[FileEntry],
+    *,
+    info: ExplanationInfo,
+    local: PartLayout | None,
+    data: DataLayout | None,
+    only_view: bool = False,
+) -> Manifest:
+    """Return the manifest of an explanation of which only the global parts are at hand.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        The global parts.
+    files : sequence of FileEntry
+    info : ExplanationInfo
+    local : PartLayout, optional
+        How local importances are stored.
+    data : DataLayout, optional
+        How the explained rows are stored.
+    only_view : bool
+        The files of all rows are left out: what a dashboard reads, and no stored explanation.
+
+    Raises
+    ------
+    InvalidExplanationError
+        The files are not those of this explanation.
+
+    """
+    parts = replace(part_layouts(explanation, mirrored=False), local=local)
+    manifest = Manifest(
+        info=replace(
+            info,
+            parts=_part_names(parts, has_data=data is not None, has_documents=False),
+            top_features=info.top_features or _top_features(explanation),
+        ),
+        files=tuple(files),
+        parts=parts,
+        base_values=_base_values(explanation.base_values),
+        data=data,
+    )
+    return manifest if only_view else _audited(manifest)
+
+
+def _audited(manifest: Manifest) -> Manifest:
+    """Return the manifest, once its files make up the explanation."""
     audit = Audit("the manifest")
     _check_names(manifest, audit)
     _check_files(manifest, audit)
@@ -405,6 +455,6 @@ def _top_features(explanation: Explanation, count: int = 5) -> tuple[str, ...]:
 
 
 __all__ = [
-    "MAX_MANIFEST_BYTES", "VERSION", "Manifest", "build_manifest", "build_view_manifest", "dump_manifest",
-    "is_manifest_name", "manifest_digest", "manifest_name", "parse_manifest",
+    "MAX_MANIFEST_BYTES", "VERSION", "Manifest", "build_manifest", "build_stream_manifest", "build_view_manifest",
+    "dump_manifest", "is_manifest_name", "manifest_digest", "manifest_name", "parse_manifest",
 ]  # fmt: skip

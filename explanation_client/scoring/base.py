@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from explanation_client.errors import InvalidArgumentError, InvalidExplanationError, PartMissingError
 from explanation_client.explainers.inputs import Table
+from explanation_client.explainers.streams import read_stream
 from explanation_client.info import Task
 from explanation_client.scoring.parts import Parts, Predictor, ScoringInfo
+from explanation_client.scoring.stream import ScoredStream
 
 Floats = NDArray[np.float64]
+_BATCH_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -170,6 +173,35 @@ class ScoringExplainer:
         self._parts.reported(get_raw)
         table = self._parts.inputs.read(rows)
         return self._shaped(self._explained(self._parts.engineer(table), get_raw), single_row=table.single_row)
+
+    def explain_batches(
+        self, batches: Any, *, batch_size: int | None = None, engineered: bool = False, include_rows: bool = False
+    ) -> ScoredStream:
+        """Return what explains rows batch by batch: for ``ExplanationClient.upload_stream``, and for Spark.
+
+        Parameters
+        ----------
+        batches : stream, iterable of tables, or table of shape (N, F)
+            As for ``explain_global`` of explainers.
+        batch_size : int, optional
+            Rows explained at a time. None: 10,000.
+        engineered : bool
+            ``get_raw=False`` of :meth:`explain`.
+        include_rows : bool
+            Hand on the rows with their importances.
+
+        Raises
+        ------
+        InvalidArgumentError
+            ``batches`` is nothing of this kind, ``batch_size`` is no positive number, or as for :meth:`explain`.
+
+        """
+        if batch_size is not None and (isinstance(batch_size, bool) or batch_size < 1):
+            raise InvalidArgumentError(f"batch_size={batch_size!r}: at least 1")
+        return ScoredStream(
+            self, read_stream(batches), get_raw=False if engineered else None,
+            batch_size=batch_size or _BATCH_ROWS, include_rows=include_rows,
+        )  # fmt: skip
 
     def predict(self, rows: Any) -> NDArray[Any]:
         """Return the model's predictions, (N,): labels as the model knows them, or values; 0-D for a single 1-D row.

@@ -124,27 +124,38 @@ def list_manifests(
 
 def open_stored(source: Source, manifest: Manifest, *, top_k: int | None = None) -> Explanation:
     """Return the explanation that a manifest describes; large parts are read when they are first used."""
-    fetch = fetcher(source, manifest.info.id)
+    fetch = StoreFetch(source, manifest)
     return open_explanation(manifest, fetch, top_k=top_k, limits=source.limits, map_files=_side_by_side)
 
 
-def fetcher(source: Source, explanation_id: str) -> Callable[[FileEntry], bytes]:
-    """Return the function that gets one file of an explanation, from the cache or the store, and checks it."""
+@dataclass(frozen=True, slots=True)
+class StoreFetch:
+    """Gets one file of an explanation, from the cache or the store, and checks it; knows what it reads from.
 
-    def fetch(entry: FileEntry) -> bytes:
-        cached = source.cache.get(entry.sha256)
+    Parameters
+    ----------
+    source : Source
+    manifest : Manifest
+
+    """
+
+    source: Source
+    manifest: Manifest
+
+    def __call__(self, entry: FileEntry) -> bytes:
+        """Return the bytes of a file."""
+        cache = self.source.cache
+        cached = cache.get(entry.sha256)
         if cached is not None:
             try:
                 check_file(entry, cached)
             except CorruptFileError:
-                source.cache.drop(entry.sha256)
+                cache.drop(entry.sha256)
             else:
                 return cached
-        data = fetch_checked(source, explanation_id, entry)
-        source.cache.put(entry.sha256, data)
+        data = fetch_checked(self.source, self.manifest.info.id, entry)
+        cache.put(entry.sha256, data)
         return data
-
-    return fetch
 
 
 def fetch_checked(source: Source, explanation_id: str, entry: FileEntry) -> bytes:

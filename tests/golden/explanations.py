@@ -142,6 +142,21 @@ def sampled() -> Explanation:
     )
 
 
+def streamed() -> Explanation:
+    """Return three outputs as a stream adds them up, whose columns are stored in the features' own order."""
+    values = numbers(3, 7, 12, dtype="f8", seed=21)
+    absolute = np.abs(values)
+    per_class = (absolute[:, :4].sum(axis=1) + absolute[:, 4:].sum(axis=1)) / 7
+    return Explanation(
+        info=info(10, ("a", "b", "c"), 12, 7),
+        features=tuple(f"f{i}" for i in range(12)),
+        global_importances=Importances(per_class.mean(axis=0)),
+        per_class_importances=Importances(per_class),
+        local_importances=Importances(values),
+        base_values=np.array([-0.5, 0.25, 0.25]),
+    )
+
+
 def rows_only() -> Explanation:
     """Return global importances with explained rows, as where local ones were not kept."""
     return Explanation(
@@ -195,4 +210,5 @@ GOLDEN: dict[str, Callable[[], Explanation]] = {
     "sampled": sampled,
     "rows-only": rows_only,
     "documents": documents,
+    "streamed": streamed,
 }

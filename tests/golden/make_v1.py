@@ -7,27 +7,49 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from unittest import mock
 
+from explanation_client.artifacts import MemoryArtifacts
+from explanation_client.explanation import Explanation
 from explanation_client.format.v1 import encode
 from explanation_client.format.v1.sample import ViewSize
+from explanation_client.store import stream
+from explanation_client.streams import partition
+from explanation_client.streams.upload import StreamRequest, store_stream
 from tests.golden.bundle import store
 from tests.golden.explanations import GOLDEN
+from tests.support.streams import KnownBatches
 
 
 def main(target: Path, *names: str) -> None:
     for name in names or GOLDEN:
         make = GOLDEN[name]
+        if name == "streamed":
+            write(target / name, streamed_files(make()))
+            continue
         # Blocks that a thousand columns would need otherwise; a reader takes any.
         size = ViewSize(rows=5, columns=3) if name == "sampled" else ViewSize()
         with mock.patch.object(encode, "MAX_BLOCK", 16), mock.patch.object(encode, "ViewSize", return_value=size):
             shard_bytes = 3 * 16 * 4 if name == "wide" else 1 << 20
             bundle = store(make(), nonce="golden", shard_bytes=shard_bytes, include_data=True, include_view=True)
-        folder = target / name
-        folder.mkdir(parents=True)
-        for file, data in bundle.files.items():
-            (folder / file).write_bytes(data)
+        write(target / name, bundle.files)
+
+
+def streamed_files(explanation: Explanation) -> dict[str, bytes]:
+    """Return the files of an explanation that came in two batches, each of which is a shard."""
+    artifacts = MemoryArtifacts()
+    request = StreamRequest(id=explanation.id, comment=explanation.info.comment, model_id=explanation.info.model_id)
+    with mock.patch.object(partition, "SHARD_BYTES", 1), mock.patch.object(stream, "new_nonce", return_value="golden"):
+        store_stream(artifacts, KnownBatches(explanation, (4,)), request, timeout=5, show_progress=False)
+    return {stat.name: artifacts.read(stat.path) for stat in artifacts.list(request.folder)}
+
+
+def write(folder: Path, files: Mapping[str, bytes]) -> None:
+    folder.mkdir(parents=True)
+    for file, data in files.items():
+        (folder / file).write_bytes(data)
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def jobs(
         parts = tiles((0, 1), data.n_rows, n_columns, itemsize=8, shard_bytes=shard_bytes, block=MAX_BLOCK)
         for tile in parts:
             blocks = tile.columns if tile.shape[2] < n_columns else None
-            made.append(partial(_columns, data, roles[0], tile.rows, tile.columns, blocks))
+            made.append(partial(columns_file, data, roles[0], tile.rows, tile.columns, blocks))
     if any(part is not None for part in (data.row_names, data.predicted, data.predicted_proba, data.true)):
         made.append(partial(_labels, data, roles[1]))
     return made
@@ -219,7 +219,8 @@ def _plain(
     )  # fmt: skip
 
 
-def _columns(data: EvaluationData, role: str, rows: Range, columns: Range, blocks: Range | None) -> EncodedFile:
+def columns_file(data: EvaluationData, role: str, rows: Range, columns: Range, blocks: Range | None) -> EncodedFile:
+    """Return the file of some rows of some columns; ``blocks`` is what the manifest says of these."""
     picked = range(*columns)
     assert data.columns is not None
     arrays = [to_arrow(data.columns[i][slice(*rows)], data.names[i]) for i in picked]

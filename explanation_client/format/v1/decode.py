@@ -76,7 +76,7 @@ def open_explanation(
 def _read_features(
     manifest: Manifest, entry: FileEntry, data: Buffer
 ) -> tuple[tuple[str, ...], NDArray[np.int32], Importances | None]:
-    """Return the features in their order, their positions in rank order, and the global importances."""
+    """Return the features in their order, their positions in column order, and the global importances."""
     n_features, part = manifest.info.n_features, manifest.parts.global_
     reader = ParquetReader(data, features_schema(entry.dtype), n_features, name=entry.name)
     texts, positions, column = reader.columns()

@@ -81,7 +81,7 @@ def plan(
         jobs += _view_jobs(explanation, sample, None if stored_data is None else stored_data.take(sample.rows))
         if documents is not None:
             jobs += text_files.view_jobs(documents, sample.rows)
-    jobs += _whole_jobs(explanation, order)
+    jobs += whole_jobs(explanation, order)
     return tuple(jobs)
 
 
@@ -129,7 +129,7 @@ def plan_sample(explanation: Explanation, sample: Sample, data: EvaluationData |
         jobs += _view_jobs(explanation, sample, chosen)
     if explanation.documents is not None:
         jobs += text_files.view_jobs(explanation.documents, sample.rows)
-    return (*jobs, *_whole_jobs(explanation, rank_order(explanation)))
+    return (*jobs, *whole_jobs(explanation, rank_order(explanation)))
 
 
 def _view_jobs(explanation: Explanation, sample: Sample, data: EvaluationData | None) -> list[Job]:
@@ -138,7 +138,7 @@ def _view_jobs(explanation: Explanation, sample: Sample, data: EvaluationData | 
     return view_files.jobs(local, rank_order(explanation), sample, data=data, mirrored=mirrored)
 
 
-def _whole_jobs(explanation: Explanation, order: NDArray[np.int32]) -> list[Job]:
+def whole_jobs(explanation: Explanation, order: NDArray[np.int32]) -> list[Job]:
     """Return the jobs of the parts that lie in one file each."""
     jobs: list[Job] = []
     if explanation.interactions is not None:
@@ -196,16 +196,17 @@ def _local_jobs(local: Importances, features: tuple[str, ...], order: NDArray[np
     n_rows, kept = local.shape[1:]
     if local.is_ranked:
         made = tiles(outputs, n_rows, kept, itemsize=itemsize + 2, shard_bytes=shard_bytes, block=MAX_BLOCK // 2)
-        return [partial(_ranked_tile, local, "local", features, tile) for tile in made]
+        return [partial(ranked_tile, local, "local", features, tile) for tile in made]
     made = tiles(outputs, n_rows, kept, itemsize=itemsize, shard_bytes=shard_bytes, block=MAX_BLOCK)
-    jobs: list[Job] = [partial(_dense_tile, local, features, order, tile) for tile in made]
+    jobs: list[Job] = [partial(dense_tile, local, features, order, tile) for tile in made]
     if kept > TOP_RANKS:
         top = tiles(outputs, n_rows, TOP_RANKS, itemsize=itemsize + 2, shard_bytes=shard_bytes, block=TOP_RANKS)
         jobs += [partial(_top_tile, local, features, tile) for tile in top]
     return jobs
 
 
-def _dense_tile(local: Importances, features: tuple[str, ...], order: NDArray[np.int32], tile: Tile) -> EncodedFile:
+def dense_tile(local: Importances, features: tuple[str, ...], order: NDArray[np.int32], tile: Tile) -> EncodedFile:
+    """Return the ``local`` file of a tile of all features, whose columns are in this order."""
     picked = order[slice(*tile.columns)]
     columns = np.empty((len(picked), tile.lines), local.dtype)
     step = max(256, _BLOCK_VALUES // local.shape[2])
@@ -229,7 +230,8 @@ def _top_tile(local: Importances, features: tuple[str, ...], tile: Tile) -> Enco
     return _tile_file(data, "top", tile, str(local.dtype), blocks=False)
 
 
-def _ranked_tile(local: Importances, role: str, features: tuple[str, ...], tile: Tile) -> EncodedFile:
+def ranked_tile(local: Importances, role: str, features: tuple[str, ...], tile: Tile) -> EncodedFile:
+    """Return the ``local`` or ``top`` file of a tile of ranked values."""
     rows = local.take(_lines_of(tile))
     _checked_index(rows, len(features), "local")
     data = _ranked_bytes(rows, features, tile.columns)

@@ -1,4 +1,4 @@
-"""Interactions of pairs: one file of a square matrix for each output, features in rank order both ways."""
+"""Interactions of pairs: one file of a square matrix for each output, features in column order both ways."""
 
 from __future__ import annotations
 

@@ -78,6 +78,7 @@ def choose_sample(
     base_values: FloatArray | None,
     data: EvaluationData | None,
     size: ViewSize,
+    pool: NDArray[np.bool_] | None = None,
 ) -> Sample:
     """Return the rows that are shown.
 
@@ -92,6 +93,8 @@ def choose_sample(
     data : EvaluationData, optional
         What is known of all rows. Where it has no predictions, base value and importances say what a row is.
     size : ViewSize
+    pool : ndarray of bool, shape (N,), optional
+        The rows that stand for all, where these are a sample: shares are taken from them. None: all.
 
     """
     predicted, height = _predictions(local, outputs, base_values, data)
@@ -107,7 +110,9 @@ def choose_sample(
     kept = wanted[np.sort(np.unique(wanted, return_index=True)[1])][: count // 4]
     others = _in_order(predicted, height, n_rows)
     others = others[~np.isin(others, kept)]
-    left = count - len(kept)
+    if pool is not None:
+        others = others[pool[others]]
+    left = min(count - len(kept), len(others))
     spread = others[(2 * np.arange(left, dtype=np.int64) + 1) * len(others) // (2 * left)]
     rows = np.sort(np.concatenate([kept, spread])).astype(np.int64)
     return Sample(size=size, rows=rows, kind=STRATIFIED, predicted=predicted)

@@ -5,7 +5,7 @@ Plain or snappy-compressed Parquet with positional column names, which readers i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -49,9 +49,9 @@ def jobs(
 
     """
     outputs = (1, 2) if mirrored else (0, 1 if local is None else local.shape[0])
-    made: list[Callable[[], EncodedFile]] = [partial(_rows, local, order, sample, outputs)]
+    made: list[Callable[[], EncodedFile]] = [partial(rows_file, local, order, sample, outputs)]
     if local is not None and not local.is_ranked:
-        made.append(partial(_aggregates, local, order[: sample.size.columns], sample.predicted))
+        made.append(partial(aggregates_file, local, order[: sample.size.columns], sample.predicted))
     if data is not None:
         made += data_files.jobs(data, shard_bytes=1 << 30, roles=("view-data", "view-labels"))
     return made
@@ -94,16 +94,26 @@ def aggregate_columns(columns: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
     return figures
 
 
-def _rows(local: Importances | None, order: NDArray[np.int32], sample: Sample, outputs: Range) -> EncodedFile:
-    """Return the sampled rows: output, row, then ranked values or one column ``f<position>`` for each feature."""
+def rows_file(
+    local: Importances | None,
+    order: NDArray[np.int32],
+    sample: Sample,
+    outputs: Range,
+    positions: NDArray[np.int64] | None = None,
+) -> EncodedFile:
+    """Return the sampled rows: output, row, then ranked values or one column ``f<position>`` for each feature.
+
+    ``positions`` (N,) says where the N rows stand among all, where they are some of them.
+    """
     rows = sample.rows
+    row_numbers = rows if positions is None else positions[rows]
     if local is None:
-        columns: dict[str, NDArray[Any]] = {"output": np.zeros(len(rows), np.int32), "row": rows}
+        columns: dict[str, NDArray[Any]] = {"output": np.zeros(len(rows), np.int32), "row": row_numbers}
         return _view_file(columns, np.empty((0, 0)), sample, (0, 1))
     taken = local.take((slice(*outputs), rows))
     columns = {
         "output": np.repeat(np.arange(*outputs, dtype=np.int32), len(rows)),
-        "row": np.tile(rows, outputs[1] - outputs[0]),
+        "row": np.tile(row_numbers, outputs[1] - outputs[0]),
     }
     width = min(local.shape[2], sample.size.columns)
     if taken.index is None:
@@ -147,8 +157,18 @@ def _in_dtype(values: NDArray[Any], dtype: str | None) -> NDArray[Any]:
     return narrow if np.isfinite(narrow).all() else values
 
 
-def _aggregates(local: Importances, picked: NDArray[np.int32], predicted: NDArray[np.intp] | None) -> EncodedFile:
-    """Return figures over all rows, a line for each output and feature."""
+def aggregates_file(
+    local: Importances,
+    picked: NDArray[np.int32],
+    predicted: NDArray[np.intp] | None,
+    *,
+    exact: Mapping[str, NDArray[np.float64]] | None = None,
+    sample: str | None = None,
+) -> EncodedFile:
+    """Return figures over all rows, a line for each output and feature.
+
+    Where the rows are a sample, ``exact`` has the figures that are known of all of them, by name, arrays (outputs, F).
+    """
     n_outputs, n_rows, n_features = local.shape
     totals = None if len(picked) == n_features else local.values.sum(axis=2, dtype=np.float64)
     outputs = [*range(n_outputs), *([PREDICTED] if predicted is not None and n_outputs > 1 else [])]
@@ -164,13 +184,17 @@ def _aggregates(local: Importances, picked: NDArray[np.int32], predicted: NDArra
             for name, array in aggregate_columns(others[None]).items():
                 figures[name].append(array)
     features = picked if totals is None else np.append(picked, np.int32(OTHERS))
+    lines = {name: np.concatenate(arrays).reshape(len(outputs), -1) for name, arrays in figures.items()}
+    for name, known in (exact or {}).items():
+        lines[name][:, : len(picked)] = known[: len(outputs), picked]
     columns = {
         "output": np.repeat(np.array(outputs, np.int32), len(features)),
         "feature": np.tile(features.astype(np.int32), len(outputs)),
-        **{name: np.concatenate(arrays) for name, arrays in figures.items()},
+        **{name: array.ravel() for name, array in lines.items()},
     }
     data = write(pa.table({name: pa.array(column) for name, column in columns.items()}), compression="snappy")
-    entry = make_entry(data, role="aggregates", dtype="float64", shape=(len(outputs), len(features)))
+    shape = (len(outputs), len(features))
+    entry = make_entry(data, role="aggregates", dtype="float64", shape=shape, sample=sample)
     return EncodedFile(entry, data)
 
 

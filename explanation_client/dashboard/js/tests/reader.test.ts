@@ -24,6 +24,27 @@ test("a regression's global and local importances are those that were stored, to
   }
 });
 
+test("columns in the features' own order are read by their names, and the ranking is that of the importances", async () => {
+  const explanation = await Explanation.open(golden("streamed"));
+  const expected = numbers(3 * 7 * 12, 21);
+  const sizes = Array.from(explanation.order, (position) => explanation.global!.values[position]);
+  assert.deepEqual(sizes, [...sizes].sort((a, b) => b - a));
+  assert.notDeepEqual([...explanation.order], Array.from({ length: 12 }, (_, i) => i));
+  for (const all of [true, false]) {
+    const local = await explanation.load("local", all);
+    assert.deepEqual(local.features, explanation.order);
+    for (const output of [0, 1, 2])
+      for (let row = 0; row < 7; row++) {
+        const value = (feature: number): number => expected[(output * 7 + row) * 12 + feature];
+        for (let feature = 0; feature < 12; feature++)
+          assert.ok(Object.is(local.values(output, feature)[row], value(feature)));
+        const found = local.row(output, row);
+        assert.deepEqual(found.positions, explanation.order);
+        found.positions.forEach((position, i) => assert.equal(found.values[i], value(position)));
+      }
+  }
+});
+
 test("the mirrored output is the negation of the stored one", async () => {
   const explanation = await Explanation.open(golden("binary"));
   const local = await explanation.load("local", true);

@@ -5,9 +5,9 @@ import { type Column, makeColumn, takeRows } from "./columns";
 import { type Data, lazyData, stacked } from "./data";
 import { type Documents, makeDocuments, type TextFile, type TextShard } from "./documents";
 import { Files, guarded } from "./files";
-import { globalImportances, type Importances, importances } from "./importances";
+import { globalImportances, type Importances, importances, ranking } from "./importances";
 import { type Labels, makeLabels } from "./labels";
-import { Local, shardLines, type Tile, tileLines, viewLines } from "./local";
+import { Local, shardLines, type Tile, tileLines, viewColumns, viewLines } from "./local";
 import {
   type FileEntry,
   type Info,
@@ -76,6 +76,8 @@ export class Explanation {
   readonly features: readonly string[];
   /** All features, globally most important first; in their own order where there are no global importances. */
   readonly order: Int32Array;
+  /** The same in the order of the stored columns: the global ranking, unless that was not known when rows were stored. */
+  readonly #columns: Int32Array;
   readonly global: Importances | null;
   readonly baseValues: readonly number[] | null;
   readonly #files: Files;
@@ -88,16 +90,17 @@ export class Explanation {
     this.baseValues = manifest.baseValues;
     this.#files = files;
     const n = manifest.info.nFeatures;
-    const [names, order] = [table.cells(0), table.numbers(1)];
+    const [names, columns] = [table.cells(0), table.numbers(1)];
     const features = new Array<string>(n);
     for (let i = 0; i < n; i++) {
-      if (order[i] < 0 || order[i] >= n || features[order[i]] !== undefined)
+      if (columns[i] < 0 || columns[i] >= n || features[columns[i]] !== undefined)
         throw new Error("does not have each position once");
-      features[order[i]] = String(names[i]);
+      features[columns[i]] = String(names[i]);
     }
     this.features = features;
-    this.order = Int32Array.from(order);
-    this.global = globalImportances(manifest, table, this.order);
+    this.#columns = Int32Array.from(columns);
+    this.global = globalImportances(manifest, table, this.#columns);
+    this.order = ranking(this.#columns, manifest.parts.global?.ranked === false ? this.global : null);
   }
 
   /** Returns the explanation of a source; rejects with a StoredDataError that says why there is none. */
@@ -148,6 +151,11 @@ export class Explanation {
   /** Whether the rows of the sample were chosen by what is predicted, with the extremes among them. */
   get isStratified(): boolean {
     return this.#files.of("view")[0]?.sample === "stratified";
+  }
+
+  /** Whether quantiles are those of a sample: rows were stored while others were still explained. */
+  get isStreamed(): boolean {
+    return this.#files.of("aggregates")[0]?.sample === "uniform";
   }
 
   /** Bytes that must be read to show all rows; null where they can't be had, or are too many. */
@@ -219,7 +227,7 @@ export class Explanation {
     return guarded(this.#files.of("per-class")[0].name, () =>
       outputs.map((_, output) => {
         const values = table.numbers(table.find(`importance_${output}`));
-        const places = part.ranked ? table.numbers(table.find(`position_${output}`)) : this.order;
+        const places = part.ranked ? table.numbers(table.find(`position_${output}`)) : this.#columns;
         return importances(values, places, part.kept, nFeatures, part.totals?.[output]);
       }),
     );
@@ -272,14 +280,15 @@ export class Explanation {
     if (!all && this.#files.has("view")) {
       const table = await this.#view();
       const [entry] = this.#files.of("view");
-      return new Local(viewLines(table, entry, part, this.order), rows, part.ranked, this.order);
+      const shown = part.ranked ? this.order : viewColumns(table, entry, this.info.nFeatures);
+      return new Local(viewLines(table, entry, part), rows, part.ranked, this.order, shown);
     }
     const { nRows, outputs } = this.info;
     const stored: Range = [part.mirror ? 1 : 0, outputs.length];
     const read = (entry: Tile["entry"]): Promise<Tile> =>
       this.#files.table(entry, tileLines(entry, stored, nRows)).then((table) => ({ entry, table }));
     const tiles = await Promise.all(this.#files.of("local").map(read));
-    return new Local(shardLines(tiles, part, stored, nRows), rows, part.ranked, this.order);
+    return new Local(shardLines(tiles, part, stored, nRows), rows, part.ranked, this.order, this.#columns);
   }
 
   async #data(all: boolean): Promise<Data> {

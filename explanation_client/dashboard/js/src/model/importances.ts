@@ -21,6 +21,13 @@ export function globalImportances(manifest: Manifest, table: Table, order: Int32
   return importances(values, order, part.kept, manifest.info.nFeatures, part.totals?.[0]);
 }
 
+/** Returns positions with the globally most important feature first; as they are where that is not known. */
+export function ranking(columns: Int32Array, global: Importances | null): Int32Array {
+  if (global === null) return columns;
+  const size = (position: number): number => Math.abs(global.values[position]);
+  return columns.slice().sort((a, b) => size(b) - size(a) || a - b);
+}
+
 /** Importances of a ranking at their places. */
 export function importances(
   ranked: Numbers,

@@ -36,15 +36,15 @@ export class Local {
   readonly #nFeatures: number;
   readonly #scattered = new Map<string, Numbers>();
 
-  /** `order` has all features in the global ranking. */
-  constructor(lines: Lines, rows: RowSet, ranked: boolean, order: Int32Array) {
+  /** `order` has all features in the global ranking, `columns` those of the lines' columns, where they are not ranked. */
+  constructor(lines: Lines, rows: RowSet, ranked: boolean, order: Int32Array, columns: Int32Array) {
     this.rows = rows;
     this.ranked = ranked;
     this.kept = lines.width;
-    this.features = ranked ? order : order.subarray(0, lines.width);
     this.#lines = lines;
     this.#nFeatures = order.length;
-    this.#columns = new Map(ranked ? [] : Array.from(this.features, (position, i) => [position, i]));
+    this.#columns = new Map(ranked ? [] : Array.from(columns.subarray(0, lines.width), (position, i) => [position, i]));
+    this.features = ranked ? order : order.filter((position) => this.#columns.has(position));
   }
 
   /** Whether there are values of a feature: the sample holds the thousand most important ones. */
@@ -72,7 +72,10 @@ export class Local {
   row(output: number, place: number): RowImportances {
     const width = this.#lines.width;
     const values = new Float64Array(width);
-    for (let c = 0; c < width; c++) values[c] = this.#lines.values(output, c)[place];
+    for (let c = 0; c < width; c++) {
+      const column = this.ranked ? c : this.#columns.get(this.features[c])!;
+      values[c] = this.#lines.values(output, column)[place];
+    }
     const positions = this.ranked
       ? Int32Array.from({ length: width }, (_, c) => this.#lines.index(output, c)[place])
       : this.features;
@@ -102,7 +105,7 @@ export class Local {
  * Returns the lines of a `view` file: `output`, `row`, one column for each feature, or the ranked columns, and the sum
  * over all features where it leaves some out. Of two outputs that mirror each other it may hold the second one only.
  */
-export function viewLines(table: Table, entry: FileEntry, part: PartLayout, order: Int32Array): Lines {
+export function viewLines(table: Table, entry: FileEntry, part: PartLayout): Lines {
   const [, rows, width] = entry.shape;
   const first = entry.outputs?.[0] ?? 0;
   const mirrored = (output: number): boolean => output < first;
@@ -113,9 +116,8 @@ export function viewLines(table: Table, entry: FileEntry, part: PartLayout, orde
     });
   const total = table.find("total");
   guarded(entry.name, () => {
-    const expected = (c: number): string => (part.ranked ? `value_${c + 1}` : `f${order[c]}`);
-    for (let c = 0; c < width; c++)
-      if (table.names[c + 2] !== expected(c)) throw new Error(`column ${c + 2} is not ${expected(c)}`);
+    for (let c = 0; part.ranked && c < width; c++)
+      if (table.names[c + 2] !== `value_${c + 1}`) throw new Error(`column ${c + 2} is not value_${c + 1}`);
   });
   const turned = (values: Numbers, output: number): Numbers =>
     mirrored(output) ? values.map((value) => -value) : values;
@@ -125,6 +127,17 @@ export function viewLines(table: Table, entry: FileEntry, part: PartLayout, orde
     index: (output, column) => slice(2 + width + column, output),
     total: (output) => (total < 0 ? null : turned(slice(total, output), output)),
   };
+}
+
+/** Returns the features of the columns of a `view` file that is not ranked, which are named by their positions. */
+export function viewColumns(table: Table, entry: FileEntry, nFeatures: number): Int32Array {
+  return guarded(entry.name, () => {
+    const names = table.names.slice(2, 2 + entry.shape[2]);
+    const positions = Int32Array.from(names, (name) => (/^f\d+$/.test(name) ? Number(name.slice(1)) : -1));
+    const wrong = positions.findIndex((position, c) => !(position >= 0 && position < nFeatures) || positions.indexOf(position) < c);
+    if (wrong >= 0) throw new Error(`column ${wrong + 2} is not that of a feature`);
+    return positions;
+  });
 }
 
 /** The same function, which works out each answer once. */

@@ -159,7 +159,7 @@ function SummaryChart({
   const counted = mask === null ? local.rows.count : mask.reduce((sum, kept) => sum + kept, 0);
   const boxes =
     exact || counted === info.nRows
-      ? t("summary.boxAll", { n: info.nRows })
+      ? t(exact && explanation.isStreamed ? "summary.boxSample" : "summary.boxAll", { n: info.nRows })
       : t("global.ofRows", { n: counted, total: info.nRows });
   const title =
     info.outputs.length > 1

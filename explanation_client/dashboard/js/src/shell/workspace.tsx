@@ -163,7 +163,10 @@ function SampleNotice(): JSX.Element | null {
   );
   return (
     <Notice action={more}>
-      {t(explanation.isStratified ? "sample.stratified" : "sample.notice", { n: rows.count, total: rows.total })}
+      {t(explanation.isStreamed ? "sample.streamed" : explanation.isStratified ? "sample.stratified" : "sample.notice", {
+        n: rows.count,
+        total: rows.total,
+      })}
     </Notice>
   );
 }
