@@ -760,7 +760,7 @@ class ExplanationClient:
             damaged = ("it is listed, and its manifest is gone or damaged",) if listed else ()
             return replace(report, listed=listed, problems=(*report.problems, *damaged))
         committed = find_manifest(source, explanation_id)
-        if tag == summary_tag(committed.manifest, committed.name):
+        if tag == summary_tag(committed.manifest, committed.name) or self._names_a_copy(source, committed, tag):
             return replace(report, listed=True)
         if repair:
             entries.enter(self._tracking, self._run_id, committed, deadline=source.deadline())
@@ -768,6 +768,13 @@ class ExplanationClient:
         wrong = "its tag is wrong" if listed else "its tag is lost, so that it is not listed"
         problem = f"{wrong}: verify with repair=True writes it again"
         return replace(report, listed=listed, problems=(*report.problems, problem))
+
+    def _names_a_copy(self, source: Source, committed: Committed, tag: str | None) -> bool:
+        """Whether the tag is right, and names another copy of the manifest: of an attempt whose answer was lost."""
+        if tag is None:
+            return False
+        found, _ = list_manifests(source, committed.manifest.info.id)
+        return any(tag == summary_tag(c.manifest, c.name) for c in found if c.manifest == committed.manifest)
 
 
 def _run_id(run: Any) -> str:

@@ -341,6 +341,20 @@ def test_a_forged_tag_is_found_and_repaired(client: ExplanationClient, run: Run)
     assert [info.comment for info in client.list_model_explanations()] == ["true"]
 
 
+def test_a_tag_may_name_any_copy_of_the_manifest(client: ExplanationClient, run: Run) -> None:
+    """A manifest whose answer was lost was stored all the same, and is stored again under another name."""
+    explanation = random_explanation(1, 2, 3)
+    client.upload_model_explanation(explanation)
+    store = RunArtifacts(run.artifact_uri, tracking_uri=run.tracking_uri)
+    folder = folder_of(explanation.id)
+    (manifest,) = [stat.path for stat in store.list(folder) if stat.name.startswith("manifest-")]
+    for nonce in ("0" * 16, "f" * 16):  # one sorts before, one after
+        store.write(f"{manifest.rpartition('-')[0]}-{nonce}.json", store.read(manifest))
+    (report,) = client.verify()
+    assert report.ok, report.problems
+    assert client.gc() == ()
+
+
 def test_an_explanation_of_a_newer_version_is_no_garbage(client: ExplanationClient, run: Run) -> None:
     explanation = random_explanation(1, 2, 3)
     client.upload_model_explanation(explanation)
