@@ -53,6 +53,7 @@ def shown(notebook: Any) -> Iterator[str]:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             texts = [output.get("text") or output["data"]["text/plain"] for output in cell.outputs]
+            texts = ["a dashboard" if "Dashboard" in text else text for text in texts]
             yield _FRACTION.sub("0.0", _ID.sub("id", "".join(texts)))
 
 
@@ -107,7 +108,8 @@ def store(path: Path, notebook: Any) -> None:
         for output in cell.outputs:
             data = output.get("data", {})
             if is_dashboard(data):
-                output["data"] = {"text/plain": data["text/plain"]}
+                kept = {name: text for name, text in data.items() if name != VIEW and not text.startswith("<iframe")}
+                output["data"] = kept
             if "execution_count" in output:
                 output["execution_count"] = count
     notebook.metadata.pop("widgets", None)
