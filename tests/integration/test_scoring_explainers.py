@@ -129,8 +129,10 @@ def test_every_model_of_the_table_comes_back_where_only_the_extra_is_installed(f
                     ("IsolationForest", "CatBoost", "Pipeline")
                 ), (case.name, made.packages)
     saved = [(tmp_path / str(i), made.packages) for i, (_, _, made) in enumerate(cases)]
-    for (name, model, made), back in zip(cases, alone.answers_of(saved, models.ROWS), strict=True):
-        score = made.score(models.ROWS)
+    for i, back in enumerate(alone.answers_of(saved, models.ROWS)):
+        name, model, made = cases[i]
+        # Trees are walked by numpy there; here that depends on what the process has loaded, down to the last bit.
+        score = (load(saved[i][0], compiled=False) if "numba" in made.packages else made).score(models.ROWS)
         # PyTorch adds in another order in another process.
         rounding = 1e-12 if "torch" in made.packages else 0.0
         hold_equal(back["values"], score.values, rounding, name)
