@@ -251,8 +251,8 @@ class HANTextExplainer:
         classes : sequence of str, optional
             Names of the classes in this explanation.
         tune_epochs : int
-            Epochs of tuning to each document, on 200 copies of it to which the model answers: about a second for each
-            document. 0 takes the network as it is.
+            Epochs of tuning to each document, on 200 copies of it to which the model answers: one to two seconds
+            for each document. 0 takes the network as it is.
 
         Raises
         ------
