@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 # Short work shows no bar: it appears after so many seconds.
 _DELAY = 0.5
@@ -48,7 +48,8 @@ def progress_bar(
         # A convenience: without the package there is no bar, and the work is the same.
         yield _nothing
         return
-    with tqdm(total=total, desc=description, unit=unit, unit_scale=scale, delay=_DELAY, leave=False) as bar:
+    where = _Output() if "ipykernel" in sys.modules else None
+    with tqdm(total=total, desc=description, unit=unit, unit_scale=scale, delay=_DELAY, leave=False, file=where) as bar:
 
         def advance(amount: int) -> None:
             bar.update(amount)
@@ -96,3 +97,30 @@ def _is_watched() -> bool:
     if "ipykernel" in sys.modules:
         return True
     return sys.stderr is not None and sys.stderr.isatty()
+
+
+class _Output:
+    """An output of a notebook's cell that shows the last line that was written, and in the end nothing.
+
+    Written to the standard error stream, a bar that is gone leaves a red stripe in the notebook.
+    """
+
+    encoding = "utf-8"  # the bar may be drawn with blocks
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def write(self, text: str) -> None:
+        """Show a line in the place of the one before."""
+        line = text.strip("\r\n ")
+        data = {"text/plain": line} if line else {"text/plain": "", "text/html": ""}
+        if self._handle is not None:
+            self._handle.update(data, raw=True)
+        elif line:
+            import IPython.display
+
+            show: Any = IPython.display.display
+            self._handle = show(data, raw=True, display_id=True)
+
+    def flush(self) -> None:
+        """Do nothing: each line is shown at once."""

@@ -158,6 +158,9 @@ last is the distance of `shap.DeepExplainer`, where its values add up; by how mu
 
 A network with an `Embedding` or another layer that looks whole numbers up is refused: whole numbers have no gradient.
 `TabularExplainer` explains it with `KernelExplainer`.
+
+Every change is tested on PyTorch and on Keras with PyTorch. The third table is tested where TensorFlow is installed,
+which takes an environment of its own: last with TensorFlow 2.21.0 and Keras 3.15.1.
 """
 
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
-import textwrap
-import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +39,7 @@ from explanation_client.surrogates import (
     SGDExplainableModel,
 )
 from tests.integration import test_models_table as models
+from tests.support import alone
 
 pytestmark = [
     pytest.mark.integration,
@@ -69,11 +67,15 @@ BOUGHT = np.where(FRAME["age"] / 40 + FRAME["income"].fillna(0) + (FRAME["city"]
 @pytest.fixture(autouse=True, scope="module")
 def _quiet() -> Iterator[None]:
     import threadpoolctl
+    import torch  # loaded first, so that its thread pool is known
 
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
     with threadpoolctl.threadpool_limits(1):
         os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
         yield
         del os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"]
+    torch.set_num_threads(before)
 
 
 def round_trip(made: ScoringExplainer, rows: Any, folder: Path, *, rounding: float = 0.0) -> ScoringExplainer:
@@ -97,13 +99,20 @@ def hold_to_explainer(made: ScoringExplainer, explainer: Any, rows: Any) -> None
 
 # --- Every model of the table ------------------------------------------------------------------------------------
 
-FAMILIES = (models.trees, models.averages, models.linear, models.others, models.wrappers, models.boosters)
+FAMILIES = (
+    models.trees, models.averages, models.linear, models.others, models.wrappers, models.boosters, models.networks,
+)  # fmt: skip
 # These compute in float32 themselves; importances and predictions here are sums in float64 of the same trees.
 SINGLE = ("xgboost", "XGB")
+# What a deployment has with the extra ``scoring``; a model that is kept brings its own library.
+EXTRA = {"numpy", "pyarrow", "numba", "scipy", "scikit-learn", "skops"}
+LIBRARIES = {"catboost", "torch"}
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=[family.__name__ for family in FAMILIES])
-def test_every_model_of_the_table_comes_back(family: Any, tmp_path: Path) -> None:
+def test_every_model_of_the_table_comes_back_where_only_the_extra_is_installed(family: Any, tmp_path: Path) -> None:
+    rows = models.ROWS[:3]
+    cases: list[tuple[str, Any, ScoringExplainer]] = []
     for case in family():
         for task in case.tasks:
             with warnings.catch_warnings():
@@ -111,15 +120,34 @@ def test_every_model_of_the_table_comes_back(family: Any, tmp_path: Path) -> Non
                 model = case.fit(task)
             explainer = TabularExplainer(model, models.BACKGROUND, show_progress=False)
             made = explainer.create_scoring_explainer(models.ROWS)
-            hold_to_explainer(made, explainer, models.ROWS[:3])
-            back = round_trip(made, models.ROWS[:3], tmp_path)
+            hold_to_explainer(made, explainer, rows)
+            save(made, tmp_path / str(len(cases)))
+            cases.append((case.name, model, made))
+            assert set(made.packages) <= EXTRA | LIBRARIES, case.name
             if made.method in ("scoring.tree", "scoring.linear"):
-                assert back.packages in (("numpy", "pyarrow", "numba"), ("numpy", "pyarrow")) or case.name.startswith(
+                assert made.packages in (("numpy", "pyarrow", "numba"), ("numpy", "pyarrow")) or case.name.startswith(
                     ("IsolationForest", "CatBoost", "Pipeline")
-                ), (case.name, back.packages)
-            if "Booster" in case.name or not hasattr(model, "predict"):
-                continue
-            hold_to_model(back, model, case.name)
+                ), (case.name, made.packages)
+    saved = [(tmp_path / str(i), made.packages) for i, (_, _, made) in enumerate(cases)]
+    for i, back in enumerate(alone.answers_of(saved, models.ROWS)):
+        name, model, made = cases[i]
+        # Trees are walked by numpy there; here that depends on what the process has loaded, down to the last bit.
+        score = (load(saved[i][0], compiled=False) if "numba" in made.packages else made).score(models.ROWS)
+        # PyTorch adds in another order in another process.
+        rounding = 1e-12 if "torch" in made.packages else 0.0
+        hold_equal(back["values"], score.values, rounding, name)
+        hold_equal(back["base"], made.expected_values, rounding, name)
+        hold_equal(back["predictions"], score.predictions, rounding if made.classes is None else 0.0, name)
+        hold_equal(back["probabilities"], score.probabilities, rounding, name)
+        if "Booster" not in name and hasattr(model, "predict"):
+            hold_to_model(made, model, name)
+
+
+def hold_equal(found: Any, wanted: Any, rounding: float, name: str) -> None:
+    if rounding and wanted is not None:
+        np.testing.assert_allclose(found, wanted, rtol=0.0, atol=rounding, err_msg=name)
+    else:
+        assert found == (None if wanted is None else wanted.tolist()), name
 
 
 def hold_to_model(back: ScoringExplainer, model: Any, name: str) -> None:
@@ -130,7 +158,7 @@ def hold_to_model(back: ScoringExplainer, model: Any, name: str) -> None:
         assert back.predict(models.ROWS).tolist() == own.tolist(), name
     else:
         np.testing.assert_allclose(back.predict(models.ROWS), own, atol=tolerance * max(1.0, np.abs(own).max()))
-    if hasattr(model, "predict_proba"):
+    if back.classes is not None and hasattr(model, "predict_proba"):
         np.testing.assert_allclose(
             back.predict_proba(models.ROWS), model.predict_proba(models.ROWS), atol=tolerance, err_msg=name
         )
@@ -466,36 +494,7 @@ def test_a_serializer_keeps_a_network_in_a_way_of_the_caller_s(tmp_path: Path) -
     np.testing.assert_array_equal(load(tmp_path, serializer=Weights()).explain(rows[:2]), made.explain(rows[:2]))
 
 
-# --- Deployed ----------------------------------------------------------------------------------------------------
-
-
-def test_a_scoring_explainer_is_loaded_by_numpy_numba_and_pyarrow_alone(tmp_path: Path) -> None:
-    import lightgbm
-
-    model = lightgbm.LGBMClassifier(n_estimators=20, verbose=-1, n_jobs=1).fit(X, SCORE > 0)
-    made = TabularExplainer(model, X, show_progress=False).create_scoring_explainer(X)
-    save(made, tmp_path)
-    code = f"""
-        import importlib.abc, json, sys
-        class Refuse(importlib.abc.MetaPathFinder):
-            def find_spec(self, name, path, target=None):
-                if name.partition(".")[0] in {{"sklearn", "pandas", "shap", "lightgbm", "mlflow", "skops", "tqdm",
-                                               "torch", "catboost", "xgboost"}}:
-                    raise ModuleNotFoundError(name, name=name)
-        sys.meta_path.insert(0, Refuse())
-        from explanation_client.scoring import load
-        found = load({str(tmp_path)!r})
-        score = found.score({X[:3].tolist()!r})
-        print(json.dumps([score.values.tolist(), score.predictions.tolist(), sorted(sys.modules)]))
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, check=False, timeout=240, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    values, predictions, loaded = json.loads(done.stdout)
-    np.testing.assert_allclose(values, made.explain(X[:3]), atol=1e-12)
-    assert predictions == model.predict(X[:3]).tolist()
-    assert "numba" in loaded
+# --- What is missing ---------------------------------------------------------------------------------------------
 
 
 def test_a_package_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -506,24 +505,3 @@ def test_a_package_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "skops.io", None)
     with pytest.raises(MissingDependencyError, match="skops"):
         load(tmp_path, trusted=True)
-
-
-def test_explaining_a_row_adds_less_than_a_millisecond_to_predicting_it(tmp_path: Path) -> None:
-    import lightgbm
-
-    model = lightgbm.LGBMClassifier(n_estimators=100, verbose=-1, n_jobs=1).fit(X, SCORE > 0)
-    save(TabularExplainer(model, X, show_progress=False).create_scoring_explainer(X), tmp_path)
-    found = load(tmp_path)
-    rows = [X[0].tolist()]
-
-    def cost(call: Any) -> float:
-        times = []
-        for _ in range(300):
-            start = time.process_time()
-            call()
-            times.append(time.process_time() - start)
-        return float(np.median(times))
-
-    found.score(rows)
-    added = cost(lambda: found.score(rows)) - cost(lambda: found.predict(rows))
-    assert added < 1e-3, f"{added * 1e6:.0f} microseconds"

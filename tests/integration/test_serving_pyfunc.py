@@ -27,7 +27,7 @@ from sklearn.svm import SVC
 from xgboost import XGBClassifier
 
 from explanation_client.explainers import KernelExplainer, LinearExplainer, TabularExplainer
-from explanation_client.scoring import ScoringExplainer, load_scoring_explainer
+from explanation_client.scoring import ScoringExplainer, load, load_scoring_explainer
 from explanation_client.scoring.pyfunc import log_pyfunc, requirements, save_pyfunc
 from tests.support.servers import TrackingServer
 from tests.support.services import ScoringService
@@ -55,6 +55,8 @@ def explainer() -> ScoringExplainer:
 def saved(explainer: ScoringExplainer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("pyfunc") / "model"
     save_pyfunc(explainer, path)
+    # Loads the compiled loops, so that they compute in this process what they compute in the service.
+    load(path / "artifacts" / "scoring_explainer")
     return path
 
 

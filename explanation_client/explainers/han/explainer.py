@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,17 @@ from numpy.typing import NDArray
 
 from explanation_client.errors import InvalidArgumentError
 from explanation_client.explainers.han.embeddings import first_embeddings, no_vectors, read_vectors
-from explanation_client.explainers.han.encoding import Encoded, Vocabulary
+from explanation_client.explainers.han.encoding import Vocabulary
 from explanation_client.explainers.han.importance import Reading, read_document
+from explanation_client.explainers.han.measured import gap_note, measured, parted
 from explanation_client.explainers.han.network import HierarchicalAttention
-from explanation_client.explainers.han.teacher import Target, fidelity, r_squared
+from explanation_client.explainers.han.teacher import Target
 from explanation_client.explainers.han.training import Examples, outputs_of, train, tuned, undisturbed
 from explanation_client.explainers.han.weights import Trained, load_trained, save_trained
 from explanation_client.explainers.model import class_names
 from explanation_client.explainers.notes import with_notes
 from explanation_client.explainers.sampling import SamplingPolicy
-from explanation_client.explainers.text.explainer import Predictions, reader_for, sampled, text_info
+from explanation_client.explainers.text.common import Predictions, reader_for, sampled, text_info
 from explanation_client.explainers.text.inputs import Texts, read_texts
 from explanation_client.explainers.text.model import Answers, read_document_model
 from explanation_client.explainers.text.removal import shared_out
@@ -33,8 +33,6 @@ from explanation_client.progress import progress_bar
 
 Floats = NDArray[np.float64]
 
-_HELD_OUT, _FEWEST_DOCUMENTS = 0.2, 10
-_FAITHFUL = 0.8
 # Copies of a document that a network is tuned on, and the largest share of its words that one lacks.
 _COPIES, _MOST_REMOVED = 200, 0.75
 
@@ -178,7 +176,7 @@ class HANTextExplainer:
             no_vectors(vocabulary) if word_embedding_path is None else read_vectors(word_embedding_path, vocabulary)
         )
         documents = [vocabulary.encode(words) for words in read]
-        learned, held_out = self._parts(documents, answers)
+        learned, held_out = parted(Examples(documents, answers), self._seed)
         target = Target.of(answers, self._model.own_space)
         total = train_epochs * len(learned.documents)
         with (
@@ -199,7 +197,10 @@ class HANTextExplainer:
                 network.embed.weight.copy_(torch.tensor(start))
             network.to(self._device)
             epochs = train(network, target, learned, held_out, epochs=train_epochs, seed=self._seed, advance=advance)
-            self._trained = self._measured(network, vocabulary, target, learned, held_out, epochs)
+            self._trained = measured(
+                network, vocabulary, target, learned, held_out, epochs=epochs,
+                is_classifier=self._model.task == "classification", teacher=self._model.short_name,
+            )  # fmt: skip
         return self
 
     def save_weights(self, path: str | Path) -> Path:
@@ -250,8 +251,8 @@ class HANTextExplainer:
         classes : sequence of str, optional
             Names of the classes in this explanation.
         tune_epochs : int
-            Epochs of tuning to each document, on 200 copies of it to which the model answers: about a second for each
-            document. 0 takes the network as it is.
+            Epochs of tuning to each document, on 200 copies of it to which the model answers: one to two seconds
+            for each document. 0 takes the network as it is.
 
         Raises
         ------
@@ -330,7 +331,7 @@ class HANTextExplainer:
             self._model, method=self.method, outputs=outputs, n_features=len(collected.features), texts=texts,
             output_space=trained.target.space or self._model.own_space,
             reason="a surrogate, a hierarchical attention network, was asked for",
-            notes=(*trained.notes, _gap_note(gaps, tune_epochs, trained.target.head == "linear")),
+            notes=(*trained.notes, gap_note(gaps, trained.target, epochs=tune_epochs, n_copies=_COPIES)),
             packages=("torch",),
         )  # fmt: skip
         return collected.explanation(info, trained.base_values, predictions.data(texts))
@@ -356,65 +357,12 @@ class HANTextExplainer:
         examples = Examples(documents, self._answers(copies))
         return tuned(trained.network, trained.target, examples, epochs=epochs, seed=self._seed)
 
-    def _parts(self, documents: list[Encoded], answers: Floats) -> tuple[Examples, Examples]:
-        """Return the documents to learn from, and those that are held out."""
-        n_documents = len(documents)
-        n_held_out = int(_HELD_OUT * n_documents) if n_documents >= _FEWEST_DOCUMENTS else 0
-        order = np.random.default_rng(self._seed).permutation(n_documents)
-        held_out, learned = np.sort(order[:n_held_out]), np.sort(order[n_held_out:])
-        return (
-            Examples([documents[i] for i in learned], answers[learned]),
-            Examples([documents[i] for i in held_out], answers[held_out]),
-        )
-
-    def _measured(
-        self,
-        network: HierarchicalAttention,
-        vocabulary: Vocabulary,
-        target: Target,
-        learned: Examples,
-        held_out: Examples,
-        epochs: int,
-    ) -> Trained:
-        """Return the trained network with what is known of its faithfulness; warn where that is little."""
-        worth = target.worth(outputs_of(network, learned.documents)).double().numpy()
-        found: tuple[float | None, float | None] = (None, None)
-        how = f"surrogate: trained for {epochs} epochs on {len(learned.documents):,} documents"
-        if held_out.documents:
-            answers = target.answers(outputs_of(network, held_out.documents))
-            is_classifier = self._model.task == "classification"
-            found = (
-                fidelity(answers, held_out.answers, is_classifier=is_classifier),
-                r_squared(answers, held_out.answers),
-            )
-            what = f"the model's class for {found[0]:.1%}, R² {found[1]:.2f}" if is_classifier else f"R² {found[1]:.2f}"
-            how += f"; of {len(held_out.documents):,} held-out documents: {what}"
-            if found[0] is not None and found[0] < _FAITHFUL:
-                warnings.warn(
-                    f"the network is not faithful to {self._model.short_name} ({found[0]:.2f} on held-out documents): "
-                    "train it for more epochs or on more documents, or use TextExplainer, which asks the model itself",
-                    UserWarning,
-                    stacklevel=4,
-                )
-        return Trained(network, vocabulary, target, worth.mean(axis=0), *found, (how,))
-
     def _named(self, classes: Sequence[str] | None) -> tuple[str, ...]:
         if classes is None:
             return self._outputs
         if self._model.task == "regression":
             raise InvalidArgumentError(f"classes= was given, and {self._model.short_name} is a regression model")
         return class_names(list(self._model.outputs), classes)
-
-
-def _gap_note(gaps: list[tuple[float, float]], epochs: int, is_linear: bool) -> str:
-    what = "distance to the model's answer, in its standard deviations" if is_linear else "total variation to the model"
-    before, after = (float(np.median([gap[i] for gap in gaps])) for i in (0, 1))
-    if not epochs:
-        return f"surrogate: not tuned; {what} on the documents: median {before:.3f}"
-    return (
-        f"surrogate: tuned to each document, {epochs} epochs on {_COPIES} copies; {what}: median {after:.3f}, before "
-        f"{before:.3f}"
-    )
 
 
 def _device(name: str) -> torch.device:
