@@ -438,10 +438,16 @@ def test_a_listing_that_is_cut_is_an_error(store: Artifacts, direct: Artifacts, 
             store.list("folder")
 
 
-def test_a_cut_without_a_length_is_left_to_the_digest(store: Artifacts, direct: Artifacts, proxy: FaultProxy) -> None:
+def test_a_cut_without_a_length_is_left_to_the_digest(
+    store: Artifacts, direct: Artifacts, proxy: FaultProxy, cell: str
+) -> None:
     """Nothing on the wire tells; this is why the contract asks callers to check what they read."""
     direct.write("file", DATA)
     proxy.inject(cut_response(100_000, hide_length=True), method="GET")
+    if cell == "s3":  # sent in chunks, whose end is marked
+        with pytest.raises(StorageUnreachableError):
+            store.read("file")
+        return
     assert store.read("file") == DATA[:100_000]
     proxy.inject(flip_bit(8 * 1000 + 3), method="GET")
     found = store.read("file")
