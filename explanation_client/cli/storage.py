@@ -14,6 +14,8 @@ from explanation_client.display import shown
 from explanation_client.progress import progress_bar
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from explanation_client.store.check import Report
 
 # For the list of all runs: one request for each thousand.
@@ -34,13 +36,14 @@ def verify(run_id: str | None, tracking_uri: str | None, every: bool, explanatio
     """
     if every == (run_id is not None) or (every and explanation_id is not None):
         raise click.UsageError("Name one run (and with --id one explanation), or pass --all.")
+    console = open_console()
     runs = [run_id] if run_id is not None else _runs_with_explanations(tracking_uri)
     found: list[tuple[str, Report]] = []
     with progress_bar("verifying", total=len(runs), unit="run") as advance:
         for each in runs:
             found += [(each, report) for report in client_of(each, tracking_uri).verify(explanation_id, repair=repair)]
             advance(1)
-    _show_reports(found, with_runs=every)
+    _show_reports(console, found, with_runs=every)
     # What an interrupted upload left behind, and nobody lists, is garbage, not damage.
     if any(report.problems and (report.committed or report.listed) for _, report in found):
         sys.exit(1)
@@ -54,7 +57,7 @@ def _runs_with_explanations(tracking_uri: str | None) -> list[str]:
     return list(dict.fromkeys(each.run_id for each in found))
 
 
-def _show_reports(found: list[tuple[str, Report]], *, with_runs: bool) -> None:
+def _show_reports(console: Console, found: list[tuple[str, Report]], *, with_runs: bool) -> None:
     title = "1 explanation" if len(found) == 1 else f"{len(found)} explanations"
     table = table_of(*(["run"] if with_runs else []), "explanation", "state", "files", "size", title=title)
     for run_id, report in found:
@@ -62,7 +65,7 @@ def _show_reports(found: list[tuple[str, Report]], *, with_runs: bool) -> None:
         state = "[green]whole[/]" if report.ok else "[yellow]unfinished[/]" if unfinished else "[red]damaged[/]"
         row = (report.id, state, str(report.files), size_of(report.size))
         table.add_row(*((shown(run_id),) if with_runs else ()), *row)
-    open_console().print(table)
+    console.print(table)
     for run_id, report in found:
         place = f"{run_id} {report.id}" if with_runs else report.id
         for problem in report.problems:
