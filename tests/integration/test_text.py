@@ -99,19 +99,22 @@ def test_words_ranked_first_change_the_model_more_than_random_ones_and_as_much_a
         assert sum(asked) <= 514 * len(teachers.documents) + 2
 
 
+# Training takes half a minute of CPU, which a busy machine may not have in the usual time.
+@pytest.mark.timeout(900)
 def test_a_hierarchical_attention_network_says_what_the_model_says(teachers: Teachers) -> None:
     explainer = HANTextExplainer(teachers.linear, teachers.corpus.train).train_model(train_epochs=3)
     assert explainer.fidelity is not None
     assert explainer.fidelity >= 0.9
-    fresh = explainer.explain_global(teachers.corpus.test, tune_epochs=0)
+    others = teachers.corpus.test[:120]
+    fresh = explainer.explain_global(others, tune_epochs=0)
     assert fresh.base_values is not None
     assert fresh.local_importances is not None
     said = (fresh.local_importances.totals + fresh.base_values[:, None]).argmax(axis=0)
-    agree = teachers.linear.predict_proba(teachers.corpus.test).argmax(axis=1) == said
+    agree = teachers.linear.predict_proba(others).argmax(axis=1) == said
     assert agree.mean() >= 0.88
     falls, random = [], []
-    tuned = explainer.explain_local(teachers.documents[:10], tune_epochs=5)
-    for row, text in enumerate(teachers.documents[:10]):
+    tuned = explainer.explain_local(teachers.documents[:6], tune_epochs=5)
+    for row, text in enumerate(teachers.documents[:6]):
         case = Deletion(text, teachers.linear.predict_proba)
         known = set(case.words)
         words = dict.fromkeys(word.lower() for word in ranked(tuned, row, case.predicted))
