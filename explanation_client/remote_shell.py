@@ -14,6 +14,7 @@ import subprocess
 import tarfile
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 from mlflow import MlflowClient
@@ -27,8 +28,8 @@ from mlflow.projects.utils import (
     load_project,
 )
 
-# What a project's folder may hold that the other machine has no use for.
-_LEFT_OUT = {".git", ".venv", "__pycache__", "mlruns", "mlartifacts", "node_modules"}
+# What a project's folder may hold that the other machine has no use for, or that is nobody else's business.
+_LEFT_OUT = {".env", ".git", ".venv", "__pycache__", "mlruns", "mlartifacts", "node_modules"}
 _SETTINGS = ("shell", "setup")
 
 
@@ -61,8 +62,8 @@ class RemoteShellBackend(AbstractBackend):
         Raises
         ------
         ExecutionException
-            The settings are not those above, the tracking server's address is of this machine alone, or (from the
-            command line) the entry point failed.
+            The settings are not those above, the tracking URI is no address of a server or has a login in it, or (from
+            the command line) the entry point failed.
 
         """
         shell, setup = _settings(backend_config)
@@ -91,6 +92,11 @@ def _settings(config: Mapping[str, Any]) -> tuple[Sequence[str], str]:
 
 
 def _check_address(tracking_uri: str) -> None:
+    if "@" in urlsplit(tracking_uri).netloc:
+        raise ExecutionException(
+            "the tracking URI has a login in it, which would stand on command lines of both machines, for every user to "
+            "see: leave it out, and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD on each"
+        )
     if not tracking_uri.startswith(("http://", "https://")):
         raise ExecutionException(
             f"the tracking URI {tracking_uri!r} means nothing to another machine: set MLFLOW_TRACKING_URI to the "
@@ -100,7 +106,12 @@ def _check_address(tracking_uri: str) -> None:
 
 def _wait(submitted: LocalSubmittedRun, client: MlflowClient) -> None:
     """Wait for the entry point, and end the run where that has not done so itself."""
-    is_well = submitted.wait()
+    try:
+        is_well = submitted.wait()
+    except KeyboardInterrupt:
+        submitted.cancel()
+        client.set_terminated(submitted.run_id, "KILLED")
+        raise
     if client.get_run(submitted.run_id).info.status == "RUNNING":
         client.set_terminated(submitted.run_id, "FINISHED" if is_well else "FAILED")
     if not is_well:
@@ -108,7 +119,7 @@ def _wait(submitted: LocalSubmittedRun, client: MlflowClient) -> None:
 
 
 def _script(commands: Sequence[str], setup: str, environment: Mapping[str, str]) -> str:
-    """Return one line of shell: unpack standard input into a new folder, run there, remove it."""
+    """Return the text for a shell: unpack standard input into a new folder, run there, remove it."""
     settings = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())
     return " && ".join(
         (
@@ -116,8 +127,8 @@ def _script(commands: Sequence[str], setup: str, environment: Mapping[str, str])
             'tar -xzf - -C "$folder"',
             'cd "$folder"',
             f"export {settings}",
-            setup,
-            *commands,
+            # Groups of their own lines: a comment, or a `;`, in one of them says nothing of the next.
+            *(f"{{ {line}\n}}" for line in (setup, *commands)),
         )
     )
 
@@ -126,7 +137,14 @@ def _packed(folder: str) -> bytes:
     """Return a project's files as a gzipped tar file."""
 
     def wanted(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-        return None if os.path.basename(entry.name) in _LEFT_OUT else entry
+        if os.path.basename(entry.name) in _LEFT_OUT:
+            return None
+        # The other machine has other users, and the folder that it is unpacked into is one user's.
+        entry.uid = entry.gid = 0
+        entry.uname = entry.gname = ""
+        if entry.name == ".":
+            entry.mode = 0o700
+        return entry
 
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:

@@ -10,9 +10,10 @@ set -eu
 in_postgres=${IN_POSTGRES-docker compose exec -T postgres}
 in_store=${IN_STORE-docker compose run --rm --no-deps -T bucket}
 
-clean='' overwrite=''
+reset='' overwrite=''
 if [ "${1-}" = --overwrite ]; then
-    clean='--clean --if-exists' overwrite=--overwrite
+    # Not only what the backup names: a newer MLflow may have made tables that refer to those.
+    reset='DROP SCHEMA public CASCADE; CREATE SCHEMA public;' overwrite=--overwrite
     shift
 fi
 if [ $# -ne 1 ]; then
@@ -28,9 +29,12 @@ fi
 
 # All of the database or nothing: what is there already ends it here, before anything has changed.
 echo "The database ..." >&2
-# shellcheck disable=SC2016,SC2086 # the variable is the other shell's; $clean is words
-$in_postgres sh -c 'exec pg_restore --single-transaction --exit-on-error --no-owner --dbname "${PGDATABASE:?}" "$@"' \
-    pg_restore $clean <"$folder/database.dump"
+# shellcheck disable=SC2016 # the variables are the other shell's
+$in_postgres sh -c '{
+        echo "BEGIN; $1"
+        if pg_restore --no-owner --file=-; then echo "COMMIT;"; else echo "the backup could not be read;"; fi
+    } | psql --quiet --no-psqlrc --set ON_ERROR_STOP=1 --output /dev/null --dbname "${PGDATABASE:?}"' \
+    restore "$reset" <"$folder/database.dump"
 echo "The bucket ..." >&2
 # shellcheck disable=SC2086 # $overwrite is a word or none
 $in_store import $overwrite <"$folder/objects.tar"

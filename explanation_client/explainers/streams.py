@@ -130,6 +130,8 @@ class ExplainedStream:
                 rows=self._described(table, rows) if self._include_rows else None,
                 pairs=_summed(map(self._reported.pairs, explainer._interactions(rows))),
             )
+        # What was found of single rows is not kept of a stream, and that of earlier rows must not pass for it.
+        explainer._found = None
 
     def info(self) -> ExplanationInfo:
         """Return the record of the rows that were explained so far."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import re
@@ -27,6 +28,7 @@ from explanation_client.errors import (
 )
 from explanation_client.info import ExplanationInfo
 from explanation_client.spark.saved import SavedExplainer
+from explanation_client.store import PAGE
 from explanation_client.store.stream import StreamWriter
 from explanation_client.streams.merge import wanted_rows
 from explanation_client.streams.partition import PartitionResult, explain_partition
@@ -73,7 +75,8 @@ def explain_spark(
 ) -> ExplanationInfo:
     """Explain a DataFrame on Spark's executors, store the explanation with a run, and return what a listing shows.
 
-    The result is an ordinary explanation of the rows, in the order of the partitions. A task that is repeated writes
+    The result is an ordinary explanation of the rows, in the order of the partitions where there are at most 128;
+    more are put together, which Spark does in an order of its own. A task that is repeated writes
     files under new names, and only those of the attempt whose result arrived are listed. What other attempts wrote is
     deleted at the end, or left to :meth:`ExplanationClient.gc`.
 
@@ -128,16 +131,20 @@ def explain_spark(
     try:
         parts, samples = _run(results, failures)
         stored = commit_parts(store.artifacts, parts, samples, request, timeout=timeout)
-    except BaseException:
-        delete_strays(store.artifacts, request.folder, kept=(), timeout=timeout)
+    except BaseException as error:
+        if not isinstance(error.__cause__, StorageError):  # else there is nobody to delete anything
+            delete_strays(store.artifacts, request.folder, kept=(), timeout=timeout)
         raise
     finally:
-        results.unpersist()
+        # The session may have ended by now, which is no failure of what is stored, nor the one to tell of.
+        with contextlib.suppress(*failures):
+            results.unpersist()
+    info = store.enter(stored, log_metrics=log_metrics, describe_run=describe_run)
     committed = stored.committed
-    kept = [committed.name, *(entry.name for entry in committed.manifest.files)]
+    kept = [committed.name, PAGE, *(entry.name for entry in committed.manifest.files)]
     # No task runs any more that could still need one of the others.
     delete_strays(store.artifacts, request.folder, kept=kept, timeout=timeout)
-    return store.enter(stored, log_metrics=log_metrics, describe_run=describe_run)
+    return info
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -175,7 +182,7 @@ class _Task:
             yield pa.record_batch([pa.array(v, f.type) for v, f in zip(line, _FIELDS, strict=True)], schema=_FIELDS)
 
 
-def _run(results: DataFrame, failures: type[Exception]) -> tuple[list[PartitionResult], dict[int, Sampled]]:
+def _run(results: DataFrame, failures: tuple[type[Exception], ...]) -> tuple[list[PartitionResult], dict[int, Sampled]]:
     """Return the statistics of all partitions, and of each what belongs to the sample of all rows.
 
     Raises
@@ -217,7 +224,7 @@ def _pick(wanted: Mapping[str, NDArray[np.int64]], batches: Iterable[pa.RecordBa
             )
 
 
-def _spark() -> tuple[Any, type[Exception]]:
+def _spark() -> tuple[Any, tuple[type[Exception], ...]]:
     """Return how results are kept until they are read a second time, and the errors of a job.
 
     Raises
@@ -227,11 +234,13 @@ def _spark() -> tuple[Any, type[Exception]]:
 
     """
     try:
+        from py4j.protocol import Py4JError
         from pyspark import StorageLevel
         from pyspark.errors import PySparkException
     except ImportError as error:
         raise MissingDependencyError("pyspark", extra="spark", needed_for="explain_spark()") from error
-    return StorageLevel.DISK_ONLY, PySparkException
+    # pyspark has classes for some errors of the JVM; a lost executor, or a worker without memory, is Py4J's.
+    return StorageLevel.DISK_ONLY, (PySparkException, Py4JError)
 
 
 def _job_error(error: Exception) -> Exception:

@@ -12,7 +12,7 @@ from explanation_client.artifacts import Artifacts
 from explanation_client.errors import StorageError, StorageUnreachableError
 from explanation_client.format import EncodedFile, FileEntry, file_name
 from explanation_client.store.retry import Deadline, retrying
-from explanation_client.store.write import Job, Progress, new_nonce
+from explanation_client.store.write import Job, new_nonce
 
 # One file travels while another is encoded. Each holds a shard, and its bytes.
 _THREADS = 2
@@ -30,16 +30,13 @@ class StreamWriter:
         Where in them.
     timeout : float
         Seconds for each file, all retries included.
-    progress : callable, optional
-        Called with the number of bytes after each file.
 
     """
 
-    def __init__(self, artifacts: Artifacts, folder: str, *, timeout: float, progress: Progress | None = None) -> None:
+    def __init__(self, artifacts: Artifacts, folder: str, *, timeout: float) -> None:
         self._artifacts = artifacts
         self._folder = folder
         self._timeout = timeout
-        self._progress = progress
         self._stop = threading.Event()
         self._attempted: set[str] = set()
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="explanation-stream")
@@ -72,8 +69,9 @@ class StreamWriter:
         self._stop.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
         wait([future for future in self._futures if not future.cancelled()], timeout=_PATIENCE)
-        for name in sorted(self._attempted) if delete else ():
-            with contextlib.suppress(StorageError):
+        # The first that fails is the last that is tried: the store is away, and each would wait.
+        with contextlib.suppress(StorageError):
+            for name in sorted(self._attempted) if delete else ():
                 self._artifacts.delete(f"{self._folder}/{name}")
 
     def _check(self) -> None:
@@ -96,7 +94,4 @@ class StreamWriter:
             return replace(encoded.entry, name=name)
 
         what = f"storing {encoded.entry.role}"
-        written = retrying(attempt, deadline=Deadline.after(self._timeout), what=what, stop=self._stop)
-        if self._progress is not None:
-            self._progress(written.size)
-        return written
+        return retrying(attempt, deadline=Deadline.after(self._timeout), what=what, stop=self._stop)

@@ -77,14 +77,17 @@ class Merged:
         order = np.argsort(sampled.draws.rows)
         sampled = sampled.take(order)
         rows = sampled.draws.rows
+        are_all = len(rows) == self.explanation.info.n_rows
         uniform = sampled.draws.wanted(sample_size(*sampled.values.shape[::2]))[1]
+        if are_all:
+            uniform = np.ones(len(rows), dtype=bool)
         dtype = sampled.values.dtype if self.local is None else np.dtype(self.local.dtype)
         sample = Rows(
             local=Importances(sampled.values.astype(dtype, copy=False)),
             rows=rows,
             uniform=uniform,
             data=sampled.data,
-            are_all=len(rows) == self.explanation.info.n_rows,
+            are_all=are_all,
         )
         mirrored = self.local is not None and self.local.mirror
         return view_jobs(self.explanation, sample, size=size, mirrored=mirrored, top_k=self.top_k, exact=self.figures)

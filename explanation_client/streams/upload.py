@@ -15,6 +15,7 @@ from explanation_client.errors import (
     ExplanationError,
     InvalidArgumentError,
     InvalidExplanationError,
+    RunNotFoundError,
     StorageError,
     UnsupportedModelError,
     UploadError,
@@ -45,6 +46,9 @@ from explanation_client.streams.sample import Sampled
 from explanation_client.tracking import RunRecord, Tracking
 from explanation_client.upload import check_comment
 from explanation_client.upload import page_of as global_page
+
+# How long deleting what nobody will read may take; garbage collection finds the rest.
+_TIDYING = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,12 +149,19 @@ class StreamTarget:
         info = stored.committed.manifest.info
         deadline = Deadline.after(self.timeout)
         entries.enter_latest(
-            self.tracking, self.run, stored.committed, stored.explanation,
+            self.tracking, self._now(deadline) if describe_run else self.run, stored.committed, stored.explanation,
             log_metrics=log_metrics, describe_run=describe_run, deadline=deadline,
         )  # fmt: skip
         if stored.page is not None:
             entries.store_page(self.artifacts, info, stored.page, deadline=deadline)
         return info
+
+    def _now(self, deadline: Deadline) -> RunRecord:
+        """Return the run as it is now: its description may have been written since the stream began."""
+        try:
+            return retrying(lambda: self.tracking.get_run(self.run.run_id), deadline=deadline, what="reading the run")
+        except (StorageError, RunNotFoundError):
+            return self.run
 
 
 def explained_batches(
@@ -282,7 +293,7 @@ def commit_parts(
 
 def delete_strays(artifacts: Artifacts, folder: str, *, kept: Collection[str], timeout: float) -> None:
     """Delete the files of a folder but some, as far as the store lets it: garbage collection finds the rest."""
-    deadline = Deadline.after(timeout)
+    deadline = Deadline.after(min(timeout, _TIDYING))
     with contextlib.suppress(StorageError):
         found = retrying(lambda: artifacts.list(folder), deadline=deadline, what=f"listing {folder}")
         # A manifest first, should there be one: without it the others are nothing.
@@ -316,5 +327,5 @@ def _last_jobs(
 def _upload_error(error: ExplanationError) -> UploadError:
     return UploadError(
         f"{error}. The explanation is not listed, and a stream is not kept on this machine: call again with the rows. "
-        "Files that were written are garbage: `explanation-client gc` removes them after a day"
+        "Files that were written are garbage: `explanation-client gc` removes them after two days"
     )

@@ -244,7 +244,11 @@ for page in store.get_paginator("list_objects_v2").paginate(Bucket=bucket):
     # The training's, and at least the first of the uploads.
     assert output.count(run_id) >= 2
     assert "damaged" not in output
-    assert site.script("restore.sh", "--overwrite", str(backup)).startswith("0\n")
+    # As a newer MLflow does: a table that the backup does not know, and that refers to one of its tables.
+    later = ["psql", "--quiet", "--command", "CREATE TABLE later (run VARCHAR(32) REFERENCES runs (run_uuid))"]
+    assert site.stack.run(later, {**variables, "PGPASSWORD": SETTINGS["POSTGRES_PASSWORD"]}).returncode == 0
+    overwritten = site.script("restore.sh", "--overwrite", str(backup))
+    assert overwritten.startswith("0\n"), overwritten
 
 
 def test_what_is_no_whole_backup_is_refused_before_anything_changes(site: Site) -> None:
