@@ -94,8 +94,8 @@ def _settings(config: Mapping[str, Any]) -> tuple[Sequence[str], str]:
 def _check_address(tracking_uri: str) -> None:
     if "@" in urlsplit(tracking_uri).netloc:
         raise ExecutionException(
-            "the tracking URI has a login in it, which would stand on command lines of both machines, for every user to "
-            "see: leave it out, and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD on each"
+            "the tracking URI has a login in it, which would stand on command lines of both machines, where "
+            "every user sees it: leave it out, and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD on each"
         )
     if not tracking_uri.startswith(("http://", "https://")):
         raise ExecutionException(
