@@ -126,15 +126,19 @@ class ProxiedArtifacts:
             listing = self.list(path.rpartition("/")[0])
         except StorageError as error:
             return error if isinstance(failure, ArtifactMissingError) else failure
-        if any(stat.path == path for stat in listing):
-            return StorageUnreachableError(str(failure))
+        found = next((stat for stat in listing if stat.path == path), None)
+        if found is not None:
+            return self._is_folder(path) if found.is_folder else StorageUnreachableError(str(failure))
         return ArtifactMissingError(f"{self._what('reading', path)} failed: there is no such file")
 
     def _empty_file(self, path: str) -> bytes:
         """Return b"", unless that is how a server with its files in S3 answers for a folder."""
         if any(stat.path == path and stat.is_folder for stat in self.list(path.rpartition("/")[0])):
-            raise StorageError(f"{self._what('reading', path)} failed: it is a folder")
+            raise self._is_folder(path)
         return b""
+
+    def _is_folder(self, path: str) -> StorageError:
+        return StorageError(f"{self._what('reading', path)} failed: it is a folder")
 
     def _what(self, verb: str, path: str) -> str:
         host = mlflow_api.without_password(self._endpoint.api).partition("/api/")[0]
