@@ -133,7 +133,12 @@ class ProxiedArtifacts:
 
     def _empty_file(self, path: str) -> bytes:
         """Return b"", unless that is how a server with its files in S3 answers for a folder."""
-        if any(stat.path == path and stat.is_folder for stat in self.list(path.rpartition("/")[0])):
+        folder = path.rpartition("/")[0]
+        try:
+            listing = self.list(folder)
+        except StorageUnreachableError:  # that server also breaks the connection, which is found when it is used again
+            listing = self.list(folder)
+        if any(stat.path == path and stat.is_folder for stat in listing):
             raise self._is_folder(path)
         return b""
 
