@@ -69,7 +69,7 @@ def same(found: Explanation, wanted: Explanation, *, batches_differ: bool = Fals
         one, other = getattr(found, part), getattr(wanted, part)
         assert (one is None) == (other is None)
         if one is not None and batches_differ:
-            np.testing.assert_allclose(one.values, other.values, rtol=1e-12, atol=1e-15)
+            np.testing.assert_allclose(one.values, other.values, rtol=1e-10, atol=1e-13)
         else:
             assert one is None or one.same_as(other)
     assert found.features == wanted.features
@@ -82,12 +82,12 @@ def test_a_stream_is_explained_as_one_table(kind: str, tmp_path: Path) -> None:
     rows = ROWS[:170] if kind == "a file" else ROWS
     for size in (None, 64):
         found = explainer.explain_global(STREAMS[kind](tmp_path), batch_size=size)
-        # Tables of different kinds are not put into one batch: sums are added up in another order, and the last rows
-        # of a batch go through other loops than those that fill a block.
+        # Tables of different kinds are not put into one batch, and a row may be rounded otherwise in another batch.
         same(found, explainer.explain_global(rows, batch_size=size), batches_differ=kind == "kinds that change")
         assert found.info.n_rows == len(rows)
         assert found.data is None
-    same(explainer.explain_local(STREAMS[kind](tmp_path)), explainer.explain_local(rows))
+    local = explainer.explain_local(STREAMS[kind](tmp_path))
+    same(local, explainer.explain_local(rows), batches_differ=kind == "kinds that change")
     without = explainer.explain_global(STREAMS[kind](tmp_path), include_local=False)
     assert without.local_importances is None
     np.testing.assert_allclose(without.global_importance_values, found.global_importance_values, rtol=1e-12)
