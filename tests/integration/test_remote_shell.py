@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
@@ -21,9 +22,11 @@ SHELL = {"shell": ["sh", "-c"]}
 
 
 @pytest.fixture
-def project(tmp_path: Path, tracking_server: TrackingServer, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path: Path, tracking_server: TrackingServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A project whose entry point writes down where it is, what it was told and what it was sent."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_server.uri)
+    # Whatever an earlier test of this process has set counts for more than the environment.
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(tracking_server.uri)
     monkeypatch.setenv("TMPDIR", str(tmp_path / "other"))
     (tmp_path / "other").mkdir()
     folder = tmp_path / "project"
@@ -41,7 +44,8 @@ def project(tmp_path: Path, tracking_server: TrackingServer, monkeypatch: pytest
         "  broken:\n"
         "    command: 'exit 7'\n"
     )
-    return folder
+    yield folder
+    mlflow.set_tracking_uri(before)
 
 
 def run(project: Path, *arguments: str, config: object = SHELL) -> str:
@@ -104,10 +108,19 @@ def test_settings_that_mean_nothing_are_refused(project: Path, config: dict[str,
 
 
 def test_a_tracking_uri_of_this_machine_alone_is_refused(project: Path, tmp_path: Path) -> None:
-    before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
-    try:
-        with pytest.raises(ExecutionException, match="means nothing to another machine"):
-            mlflow.projects.run(str(project), backend="remote-shell", backend_config=SHELL, experiment_id="0")
-    finally:
-        mlflow.set_tracking_uri(before if before.startswith("http") else None)
+    with pytest.raises(ExecutionException, match="means nothing to another machine"):
+        mlflow.projects.run(str(project), backend="remote-shell", backend_config=SHELL, experiment_id="0")
+
+
+def test_a_login_in_the_tracking_uri_is_not_put_on_a_command_line(project: Path) -> None:
+    mlflow.set_tracking_uri("https://bob:s3cret@mlflow.example.com")
+    with pytest.raises(ExecutionException, match="has a login in it") as raised:
+        mlflow.projects.run(str(project), backend="remote-shell", backend_config=SHELL, experiment_id="0")
+    assert "s3cret" not in str(raised.value)
+
+
+def test_a_comment_in_the_setup_says_nothing_of_the_entry_point(project: Path, tmp_path: Path) -> None:
+    said = run(project, config={**SHELL, "setup": "SEASON=spring # of this year"})
+    assert said.startswith("0 "), said
+    assert (tmp_path / "word").read_text() == "none spring\n"
