@@ -117,12 +117,17 @@ def _limit(*, seconds: int, memory: int) -> None:
     except ImportError:
         # Windows has no such limits; the clock is kept by the caller.
         return
-    wanted = {resource.RLIMIT_CPU: seconds, resource.RLIMIT_AS: memory, resource.RLIMIT_CORE: 0}
-    for kind, value in wanted.items():
-        hard = resource.getrlimit(kind)[1]
-        kept = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    # A second between the signal that says why, SIGXCPU, and the one that says nothing.
+    wanted = (
+        (resource.RLIMIT_CPU, seconds, seconds + 1),
+        (resource.RLIMIT_AS, memory, memory),
+        (resource.RLIMIT_CORE, 0, 0),
+    )
+    for kind, soft, hard in wanted:
+        most = resource.getrlimit(kind)[1]
+        kept = (soft, hard) if most == resource.RLIM_INFINITY else (min(soft, most), min(hard, most))
         with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(kind, (kept, kept))
+            resource.setrlimit(kind, kept)
 
 
 def _framed(bundle: Bundle) -> bytes:

@@ -46,7 +46,7 @@ def test_mlflow_searches_find_runs_by_top_feature_and_by_importance(run: Run, ml
 
     for wanted in (
         "tags.`explanations.top_feature` = 'body mass'",
-        "tags.`explanations.top_features` LIKE '%income%'",
+        "tags.`explanations.top_features` LIKE '%<b>income%'",
         "metrics.`importance/body mass` = 4 and metrics.`importance/_b_income__b_ ___year_` = 3",
     ):
         found = mlflow_client.search_runs([run.experiment_id], wanted)
