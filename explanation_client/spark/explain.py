@@ -42,10 +42,8 @@ if TYPE_CHECKING:
 
     from explanation_client.batches import BatchExplainer
 
-# A manifest lists some 900 files: more partitions are put together.
+# A manifest lists some 900 files: more partitions are put together, and fewer remain where each has many files.
 _MOST_PARTITIONS = 128
-# Shards of a partition grow as if there were so many: how many there are is not known before Spark has planned the job.
-_USUAL_PARTITIONS = 64
 # The last line of a traceback of Python.
 _ERROR = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt): ")
 _SCHEMA = "part int, attempt string, result binary, sample binary"
@@ -95,7 +93,7 @@ def explain_spark(
         As there.
     n_rows : int, optional
         How many rows the DataFrame has, where it is known. Shards are then as large as they must be for one explanation
-        to hold all of them; without it there is room for some 100 GB of importances.
+        to hold all of them; without it there is room for some 20 GB of importances, or more.
     timeout : float
         Seconds for each file, and for each request of the driver.
 
@@ -122,12 +120,18 @@ def explain_spark(
             f"dataframe is a {type(dataframe).__qualname__}: pass a DataFrame of Spark, or use upload_stream()"
         )
     store = client.stream_target(model_id)
+    loaded = SavedExplainer.read(explainer) if isinstance(explainer, (str, os.PathLike)) else explainer
+    # Of no rows: what can't be explained is told before a job starts.
+    nothing = explained_batches(
+        loaded, iter(()), batch_size=batch_size, engineered=engineered, include_rows=request.evaluation_data
+    )
+    request.plan(nothing.features)
+    n_parts = min(_MOST_PARTITIONS, request.most_parts(len(nothing.features)))
     task = _Task(
-        explainer=SavedExplainer.read(explainer) if isinstance(explainer, (str, os.PathLike)) else explainer,
-        artifacts=store.artifacts, request=request,
+        explainer=loaded, artifacts=store.artifacts, request=request, n_parts=n_parts,
         batch_size=batch_size, engineered=engineered, n_rows=n_rows, timeout=timeout,
     )  # fmt: skip
-    results = dataframe.coalesce(_MOST_PARTITIONS).mapInArrow(task, _SCHEMA).persist(level)
+    results = dataframe.coalesce(n_parts).mapInArrow(task, _SCHEMA).persist(level)
     try:
         parts, samples = _run(results, failures)
         stored = commit_parts(store.artifacts, parts, samples, request, timeout=timeout)
@@ -154,6 +158,7 @@ class _Task:
     explainer: BatchExplainer
     artifacts: Artifacts
     request: StreamRequest
+    n_parts: int
     batch_size: int | None
     engineered: bool
     n_rows: int | None
@@ -169,8 +174,8 @@ class _Task:
             self.explainer, iter(batches), batch_size=self.batch_size, engineered=self.engineered,
             include_rows=self.request.evaluation_data,
         )  # fmt: skip
-        plan = self.request.plan(stream.features, part=number, n_parts=_USUAL_PARTITIONS, n_rows=self.n_rows)
-        writer = StreamWriter(self.artifacts, self.request.folder, timeout=self.timeout)
+        plan = self.request.plan(stream.features, part=number, n_parts=self.n_parts, n_rows=self.n_rows)
+        writer = StreamWriter(self.artifacts, self.request.folder, timeout=self.timeout, at_a_time=1)
         try:
             done = explain_partition(stream, writer, plan)
         except BaseException as error:

@@ -15,7 +15,7 @@ from explanation_client.store.retry import Deadline, retrying
 from explanation_client.store.write import Job, new_nonce
 
 # One file travels while another is encoded. Each holds a shard, and its bytes.
-_THREADS = 2
+AT_A_TIME = 2
 # How long a stream that failed waits for what still travels, before it deletes what has arrived.
 _PATIENCE = 10.0
 
@@ -30,16 +30,19 @@ class StreamWriter:
         Where in them.
     timeout : float
         Seconds for each file, all retries included.
+    at_a_time : int
+        Files that are encoded and written while the caller goes on.
 
     """
 
-    def __init__(self, artifacts: Artifacts, folder: str, *, timeout: float) -> None:
+    def __init__(self, artifacts: Artifacts, folder: str, *, timeout: float, at_a_time: int = AT_A_TIME) -> None:
         self._artifacts = artifacts
         self._folder = folder
         self._timeout = timeout
         self._stop = threading.Event()
         self._attempted: set[str] = set()
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="explanation-stream")
+        self._at_a_time = at_a_time
+        self._pool = ThreadPoolExecutor(at_a_time, thread_name_prefix="explanation-stream")
         self._futures: list[Future[FileEntry]] = []
 
     def submit(self, job: Job) -> None:
@@ -53,7 +56,7 @@ class StreamWriter:
         """
         self._check()
         waiting = [future for future in self._futures if not future.done()]
-        if len(waiting) >= _THREADS:
+        if len(waiting) >= self._at_a_time:
             wait(waiting, return_when=FIRST_COMPLETED)
             self._check()
         self._futures.append(self._pool.submit(self._write, job))

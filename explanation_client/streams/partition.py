@@ -4,31 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from explanation_client.batches import ExplainedBatch, ExplainedBatches
-from explanation_client.dataset import EvaluationData
-from explanation_client.errors import InvalidExplanationError, LimitExceededError
-from explanation_client.format import SHARD_BYTES, FileEntry
-from explanation_client.format.layout import DataLayout, columns_layout
+from explanation_client.format import FileEntry
+from explanation_client.format.layout import DataLayout
 from explanation_client.format.v1.encode import is_mirrored
-from explanation_client.format.v1.stream import row_jobs, shard_jobs, top_of
 from explanation_client.importances import FloatArray, Importances
 from explanation_client.info import ExplanationInfo
 from explanation_client.store.stream import StreamWriter
 from explanation_client.streams.moments import Moments, added
 from explanation_client.streams.sample import Draws, Reservoir, Sampled
-
-# A manifest of 256 KiB lists some 900 files. Shards grow, so that a stream of any length is a few hundred of them.
-_SHARDS_OF_A_SIZE = 64
-_PARTS_OF_A_SIZE = 16
-_KNOWN_SHARDS = 256
-# Readers refuse files of more than a gibibyte.
-_LARGEST_SHARD = 896 << 20
-MAX_FILES = 850
+from explanation_client.streams.shards import Files, LocalShards, RowShards
+from explanation_client.streams.sizes import ShardSizes, files_at_end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,18 +55,16 @@ class PartitionPlan:
     n_parts: int = 1
     n_rows: int | None = None
 
-    def shard_bytes(self, number: int, row_bytes: int) -> int:
-        """Return how many bytes of importances the shard of that number has, before compression.
-
-        16 MiB where that makes few enough of them; else more, twice as many after each 64 shards of all parts, up to
-        896 MiB.
-        """
-        first = SHARD_BYTES * max(1, self.n_parts // _PARTS_OF_A_SIZE)
-        if self.n_rows is not None:
-            size = max(first, -(-self.n_rows * row_bytes // _KNOWN_SHARDS))
-        else:
-            size = first << min(16, number // max(1, _SHARDS_OF_A_SIZE // self.n_parts))
-        return min(size, _LARGEST_SHARD)
+    def sizes(self, n_features: int, n_outputs: int) -> ShardSizes:
+        """Return how large shards are of so many features and outputs."""
+        return ShardSizes(
+            n_parts=self.n_parts,
+            n_rows=self.n_rows,
+            files_at_end=files_at_end(
+                n_features, n_outputs=n_outputs, top_k=self.top_k,
+                include_local=self.include_local, include_rows=self.include_rows,
+            ),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -178,9 +166,11 @@ class _Part:
         self._plan = plan
         self._base_values = np.asarray(first.base_values, np.float64)
         n_outputs, _, n_features = first.values.shape
-        self._shards = _Shards(writer, plan, batches.features, np.dtype(batches.dtype)) if plan.include_local else None
+        files = Files(writer, plan.sizes(n_features, n_outputs))
+        dtype = np.dtype(batches.dtype)
+        self._shards = LocalShards(files, batches.features, dtype, plan.top_k) if plan.include_local else None
         self._sample = Reservoir(n_outputs, n_features, seed=plan.seed, part=plan.part) if plan.include_sample else None
-        self._rows = _Rows(writer, plan) if plan.include_rows else None
+        self._rows = RowShards(files) if plan.include_rows else None
         self._writer = writer
         self._moments: Moments | None = None
         self._predicted: Moments | None = None
@@ -230,149 +220,9 @@ class _Part:
         return result, sampled
 
 
-class _Shards:
-    """Local importances on their way into files."""
-
-    def __init__(
-        self, writer: StreamWriter, plan: PartitionPlan, features: tuple[str, ...], dtype: np.dtype[Any]
-    ) -> None:
-        self._writer = writer
-        self._plan = plan
-        self._features = features
-        self._dtype = dtype
-        self._pieces: list[tuple[FloatArray, bool]] = []
-        self._n_waiting = 0
-        self._row_bytes = 0
-        self._first = 0
-        self._number = 0
-        self._n_files = 0
-        self._tops: dict[int, list[Importances]] = {}
-        self._tops_mirrored = False
-
-    def add(self, values: FloatArray, *, mirrored: bool) -> None:
-        """Take the importances (C, n, F) of the next rows."""
-        # Of two outputs that mirror each other the second is kept, and stored.
-        kept = values[1:] if mirrored else values
-        self._pieces.append((kept.astype(self._dtype, copy=mirrored), mirrored))
-        self._n_waiting += values.shape[1]
-        width = values.shape[2] if self._plan.top_k is None else self._plan.top_k + self._plan.top_k // 4
-        self._row_bytes = len(kept) * width * self._dtype.itemsize
-        if self._n_waiting * self._row_bytes >= self._plan.shard_bytes(self._number, self._row_bytes):
-            self._flush()
-
-    def finish(self) -> None:
-        """Hand on what is left."""
-        if self._pieces:
-            self._flush()
-        self._flush_tops()
-
-    def _flush(self) -> None:
-        values, mirrored = _joined(self._pieces)
-        whole = Importances(values)
-        local = whole if self._plan.top_k is None else whole.ranked(self._plan.top_k)
-        if mirrored != self._tops_mirrored:
-            self._flush_tops()
-            self._tops_mirrored = mirrored
-        for first_output, group in _groups(local, mirrored=mirrored):
-            self._submit(shard_jobs(group, self._features, first_output=first_output, first_row=self._first))
-            top = top_of(group)
-            if top is not None:
-                self._tops.setdefault(first_output, []).append(top)
-        self._first += self._n_waiting
-        self._n_waiting = 0
-        self._number += 1
-        waiting = sum(top.values.nbytes for tops in self._tops.values() for top in tops)
-        if waiting > self._plan.shard_bytes(self._number, self._row_bytes):
-            self._flush_tops()
-
-    def _flush_tops(self) -> None:
-        for first_output, tops in self._tops.items():
-            whole = _stacked(tops)
-            first_row = self._first - whole.shape[1]
-            jobs = shard_jobs(whole, self._features, role="top", first_output=first_output, first_row=first_row)
-            self._submit(jobs)
-        self._tops = {}
-
-    def _submit(self, jobs: list[Any]) -> None:
-        self._n_files += len(jobs)
-        if self._n_files > MAX_FILES:
-            raise LimitExceededError(
-                f"after {self._first:,} rows there are more than {MAX_FILES} files, and a manifest lists no more: pass "
-                "a Parquet dataset, whose number of rows is known beforehand, cut rows with top_k, or leave them out "
-                "with include_local=False"
-            )
-        for job in jobs:
-            self._writer.submit(job)
-
-
-class _Rows:
-    """Explained rows on their way into files."""
-
-    def __init__(self, writer: StreamWriter, plan: PartitionPlan) -> None:
-        self._writer = writer
-        self._plan = plan
-        self._pieces: list[EvaluationData] = []
-        self._first = 0
-        self._number = 0
-        self.layout: DataLayout | None = None
-
-    def add(self, rows: EvaluationData) -> None:
-        """Take the next rows."""
-        layout = columns_layout(rows)
-        if self.layout is None:
-            self.layout = layout
-        elif layout != self.layout:
-            raise InvalidExplanationError(
-                f"from row {self._first + sum(p.n_rows for p in self._pieces):,} on the columns have other types, "
-                f"{layout.columns} after {self.layout.columns}: cast the batches to the same types to store the rows"
-            )
-        self._pieces.append(rows)
-        row_bytes = 8 * layout.n_columns
-        waiting = sum(piece.n_rows for piece in self._pieces)
-        if waiting * row_bytes >= self._plan.shard_bytes(self._number, row_bytes):
-            self.finish()
-
-    def finish(self) -> None:
-        """Hand on what waits."""
-        if not self._pieces:
-            return
-        columns = zip(*(piece.columns or () for piece in self._pieces), strict=True)
-        whole = EvaluationData(names=self._pieces[0].names, columns=tuple(map(np.concatenate, columns)))
-        for job in row_jobs(whole, first_row=self._first):
-            self._writer.submit(job)
-        self._first += whole.n_rows
-        self._number += 1
-        self._pieces = []
-
-
 def _predicted(values: FloatArray, base_values: NDArray[np.float64]) -> NDArray[np.int32] | None:
     """Return the output for which base value and importances of each row add up to the most; None of a single one."""
     if len(base_values) == 1:
         return None
     heights = values.sum(axis=2, dtype=np.float64) + base_values[:, None]
     return np.asarray(heights.argmax(axis=0), np.int32)
-
-
-def _joined(pieces: list[tuple[FloatArray, bool]]) -> tuple[FloatArray, bool]:
-    """Return importances as one array, and whether output 0 is left out; empties the list."""
-    mirrored = all(one for _, one in pieces)
-    arrays = [values if one == mirrored else np.concatenate([-values, values]) for values, one in pieces]
-    pieces.clear()
-    return (arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=1)), mirrored
-
-
-def _groups(local: Importances, *, mirrored: bool) -> list[tuple[int, Importances]]:
-    """Return outputs that lie in one file, with the first of them: all, but two are apart, as one may be left out."""
-    if mirrored:
-        return [(1, local)]
-    if local.shape[0] != 2:
-        return [(0, local)]
-    return [(output, local.take((slice(output, output + 1), slice(None)))) for output in range(2)]
-
-
-def _stacked(parts: list[Importances]) -> Importances:
-    return Importances(
-        np.concatenate([part.values for part in parts], axis=1),
-        np.concatenate([np.asarray(part.index) for part in parts], axis=1),
-        np.concatenate([part.totals for part in parts], axis=1),
-    )

@@ -43,6 +43,7 @@ from explanation_client.streams.merge import Merged, merge, sample_of_all
 from explanation_client.streams.page import page_of
 from explanation_client.streams.partition import PartitionPlan, PartitionResult, explain_partition
 from explanation_client.streams.sample import Sampled
+from explanation_client.streams.sizes import check_files, files_at_end, most_parts
 from explanation_client.tracking import RunRecord, Tracking
 from explanation_client.upload import check_comment
 from explanation_client.upload import page_of as global_page
@@ -114,6 +115,15 @@ class StreamRequest:
             include_sample=self.visualize and self.include_local, seed=self.seed,
             part=part, n_parts=n_parts, n_rows=n_rows,
         )  # fmt: skip
+
+
+    def most_parts(self, n_features: int) -> int:
+        """Return into how many parts rows of so many features may be divided; of outputs there may be two."""
+        at_end = files_at_end(
+            n_features, n_outputs=2, top_k=self.top_k,
+            include_local=self.include_local, include_rows=self.evaluation_data,
+        )  # fmt: skip
+        return most_parts(at_end)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -261,6 +271,7 @@ def commit_parts(
     """
     writer = StreamWriter(artifacts, request.folder, timeout=timeout)
     try:
+        check_files(sum(len(part.files) for part in parts), n_rows=sum(part.n_rows for part in parts))
         merged = merge(parts, top_k=request.top_k, include_local=request.include_local)
         sampled = sample_of_all(parts, samples) if samples else None
         for job in _last_jobs(artifacts, request.folder, merged, sampled, timeout):

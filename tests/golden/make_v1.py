@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from explanation_client.artifacts import MemoryArtifacts
@@ -16,7 +17,7 @@ from explanation_client.explanation import Explanation
 from explanation_client.format.v1 import encode
 from explanation_client.format.v1.sample import ViewSize
 from explanation_client.store import stream
-from explanation_client.streams import partition
+from explanation_client.streams import sizes
 from explanation_client.streams.upload import StreamRequest, store_stream
 from tests.golden.bundle import store
 from tests.golden.explanations import GOLDEN
@@ -41,7 +42,9 @@ def streamed_files(explanation: Explanation) -> dict[str, bytes]:
     """Return the files of an explanation that came in two batches, each of which is a shard."""
     artifacts = MemoryArtifacts()
     request = StreamRequest(id=explanation.id, comment=explanation.info.comment, model_id=explanation.info.model_id)
-    with mock.patch.object(partition, "SHARD_BYTES", 1), mock.patch.object(stream, "new_nonce", return_value="golden"):
+    local: Any = explanation.local_importances
+    size = local.values[:, :4].nbytes
+    with mock.patch.object(sizes, "SHARD_BYTES", size), mock.patch.object(stream, "new_nonce", return_value="golden"):
         store_stream(artifacts, KnownBatches(explanation, (4,)), request, timeout=5, show_progress=False)
     return {stat.name: artifacts.read(stat.path) for stat in artifacts.list(request.folder)}
 

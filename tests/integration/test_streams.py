@@ -96,11 +96,11 @@ STREAM = """
 import sys, time
 import numpy as np
 from explanation_client import ExplanationClient
-from explanation_client.streams import partition
+from explanation_client.streams import sizes
 from tests.strategies import random_explanation
 from tests.support.streams import KnownBatches
 
-partition.SHARD_BYTES = 10_000
+sizes.SHARD_BYTES = 10_000
 
 class Endless(KnownBatches):
     def __iter__(self):

@@ -27,9 +27,8 @@ from explanation_client.errors import (
 from explanation_client.explanation import Explanation
 from explanation_client.format import FileEntry, plan
 from explanation_client.store.check import verify_stored
-from explanation_client.streams import partition as parts
 from explanation_client.streams import sample as samples
-from explanation_client.streams.partition import PartitionPlan
+from explanation_client.streams import sizes
 from explanation_client.streams.upload import StoredStream, store_stream
 from tests.strategies import explanation_of, explanations, random_explanation
 from tests.support.streams import KnownBatches, open_manifest, request, source_of, store_parts
@@ -79,7 +78,7 @@ KINDS = {
 def test_what_is_stored_is_what_all_rows_at_once_give(
     kind: str, top_k: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parts, "SHARD_BYTES", 500)
+    monkeypatch.setattr(sizes, "SHARD_BYTES", 500)
     explanation, artifacts = KINDS[kind], MemoryArtifacts()
     n_rows = explanation.info.n_rows
     done = stored(artifacts, explanation, tuple(range(1, n_rows, 2)), top_k=top_k, comment="a stream")
@@ -114,7 +113,7 @@ def test_any_rows_in_any_batches_and_parts(data: st.DataObject, explanation: Exp
     ]
     ends = sorted(data.draw(st.lists(st.integers(0, n_rows), max_size=3)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parts, "SHARD_BYTES", data.draw(st.sampled_from([1, 40, 1 << 20])))
+        patch.setattr(sizes, "SHARD_BYTES", data.draw(st.sampled_from([1, 40, 1 << 20])))
         artifacts = MemoryArtifacts()
         manifest = store_parts(artifacts, pieces, request(), ends).committed.manifest
     report = verify_stored(source_of(artifacts), manifest.id)
@@ -124,7 +123,7 @@ def test_any_rows_in_any_batches_and_parts(data: st.DataObject, explanation: Exp
 
 
 def test_outputs_that_mirror_in_some_batches_only_are_stored_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "SHARD_BYTES", 1)
+    monkeypatch.setattr(sizes, "SHARD_BYTES", 1)
     second = np.random.default_rng(0).standard_normal((1, 40, 12))
     values = np.concatenate([-second, second])
     values[0, 20:30] += 1
@@ -148,7 +147,7 @@ def test_mirrored_outputs_are_stored_once() -> None:
 
 def test_more_columns_than_a_file_has(monkeypatch: pytest.MonkeyPatch) -> None:
     explanation, artifacts = random_explanation(1, 30, 1_205), MemoryArtifacts()
-    monkeypatch.setattr(parts, "SHARD_BYTES", 10 * 1_205 * 8)
+    monkeypatch.setattr(sizes, "SHARD_BYTES", 10 * 1_205 * 8)
     done = stored(artifacts, explanation, (10, 20))
     manifest = done.committed.manifest
     assert len(manifest.of_role("local")) == 6
@@ -203,7 +202,7 @@ def test_of_many_rows_only_quantiles_are_estimates(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_rows_are_stored_only_where_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "SHARD_BYTES", 300)
+    monkeypatch.setattr(sizes, "SHARD_BYTES", 300)
     data = EvaluationData(
         names=("age", "name"), columns=(np.arange(50), np.array([f"n{i}" for i in range(50)], object))
     )
@@ -248,7 +247,7 @@ class Broken(KnownBatches):
 
 @pytest.mark.parametrize("error", [ValueError("row 21 is broken"), KeyboardInterrupt(), GeneratorExit()])
 def test_batches_that_fail_leave_nothing_behind(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "SHARD_BYTES", 1)
+    monkeypatch.setattr(sizes, "SHARD_BYTES", 1)
     artifacts = MemoryArtifacts()
     with pytest.raises(type(error)):
         store_stream(artifacts, Broken(random_explanation(1, 30, 12), error), request(), timeout=5)
@@ -301,7 +300,7 @@ class Away(MemoryArtifacts):
 def test_a_store_that_fails_is_told_and_nothing_is_listed(
     store: type[MemoryArtifacts], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parts, "SHARD_BYTES", 1)
+    monkeypatch.setattr(sizes, "SHARD_BYTES", 1)
     artifacts = store()
     batches = KnownBatches(random_explanation(1, 60, 12), tuple(range(10, 60, 10)))
     with pytest.raises(UploadError, match="is not listed"):
@@ -352,34 +351,42 @@ def test_columns_that_change_their_types_are_refused_by_name() -> None:
 
 
 def test_too_many_files_are_told_before_they_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "SHARD_BYTES", 1)
-    monkeypatch.setattr(parts, "MAX_FILES", 5)
-    monkeypatch.setattr(parts, "_LARGEST_SHARD", 1)
+    monkeypatch.setattr(sizes, "SHARD_BYTES", 1)
+    monkeypatch.setattr(sizes, "MAX_FILES", 5)
+    monkeypatch.setattr(sizes, "_LARGEST", 1)
     artifacts = MemoryArtifacts()
-    with pytest.raises(LimitExceededError, match="Parquet dataset"):
+    with pytest.raises(LimitExceededError, match=r"6 rows are more than 5 files.*n_rows="):
         stored(artifacts, random_explanation(1, 60, 3), tuple(range(5, 60, 5)))
     assert artifacts.list("explanations") == ()
 
 
-@pytest.mark.parametrize("n_rows", [10**6, 10**7, 10**8, 10**9])
-@pytest.mark.parametrize("is_known", [True, False])
-@pytest.mark.parametrize(("n_parts", "n_told"), [(1, 1), (16, 64), (128, 64)])
-def test_a_manifest_has_room_for_the_shards(n_rows: int, is_known: bool, n_parts: int, n_told: int) -> None:
-    """Of 50 features in float64, of one output: up to 40 GB whatever is known, up to 400 GB where their number is."""
-    if n_rows == 10**9 and not is_known:
-        n_rows = 10**8
-    row_bytes = 400
-    plan = PartitionPlan(n_parts=n_told, n_rows=n_rows if is_known else None)
-    left, number, tops = n_rows // n_parts * row_bytes, 0, 1
-    waiting = 0.0
-    while left > 0:
-        size = plan.shard_bytes(number, row_bytes)
-        assert size <= 1 << 30
-        waiting += min(left, size) / 4
-        left, number = left - size, number + 1
-        if waiting > plan.shard_bytes(number, row_bytes):
-            waiting, tops = 0.0, tops + 1
-    assert n_parts * (number + tops) < parts.MAX_FILES
+def test_shards_are_full_whatever_batches_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sizes, "SHARD_BYTES", 7 * 12 * 8)
+    for ends in ((), (1, 2, 30), tuple(range(1, 60))):
+        artifacts, explanation = MemoryArtifacts(), random_explanation(1, 60, 12)
+        manifest = stored(artifacts, explanation, ends).committed.manifest
+        assert [entry.rows for entry in manifest.of_role("local")] == [
+            (first, min(60, first + 7)) for first in range(0, 60, 7)
+        ]
+        assert_same(open_manifest(artifacts, manifest), explanation)
+
+
+def test_shards_of_texts_are_cut_by_the_length_of_the_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sizes, "SHARD_BYTES", 20_000)
+    lengths = np.random.default_rng(0).choice([3, 10, 9_000], 50, p=[0.6, 0.2, 0.2])
+    texts = np.array([chr(65 + i) * length for i, length in enumerate(lengths)], object)
+    texts[7] = "å" * 9_900
+    data = EvaluationData(names=("text", "number"), columns=(texts, np.arange(50)))
+    explanation, artifacts = replace(random_explanation(1, 50, 2), data=data), MemoryArtifacts()
+    manifest = stored(artifacts, explanation, (20, 30), evaluation_data=True).committed.manifest
+    assert len(manifest.of_role("data")) > 2
+    for entry in manifest.of_role("data"):
+        assert entry.rows is not None
+        size = sum(len(text.encode()) for text in texts[slice(*entry.rows)])
+        assert size <= 20_000
+    found = open_manifest(artifacts, manifest).data
+    assert found is not None
+    assert np.array_equal(found.matrix(), data.matrix())
 
 
 class Discarding(MemoryArtifacts):
@@ -416,7 +423,7 @@ def peak_of(n_batches: int) -> int:
 
 
 def test_memory_does_not_grow_with_the_number_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "SHARD_BYTES", 1 << 20)
+    monkeypatch.setattr(sizes, "SHARD_BYTES", 1 << 20)
     monkeypatch.setattr(samples, "MAX_ROWS", 1_000)
     few, many = peak_of(40), peak_of(160)
     assert many < 1.3 * few
