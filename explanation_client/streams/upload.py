@@ -116,7 +116,6 @@ class StreamRequest:
             part=part, n_parts=n_parts, n_rows=n_rows,
         )  # fmt: skip
 
-
     def most_parts(self, n_features: int) -> int:
         """Return into how many parts rows of so many features may be divided; of outputs there may be two."""
         at_end = files_at_end(
