@@ -6,7 +6,6 @@ import logging
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -15,6 +14,7 @@ from explanation_client import entries
 from explanation_client import upload as uploads
 from explanation_client.artifacts import RunArtifacts
 from explanation_client.artifacts.mlflow_api import without_password
+from explanation_client.committed import find_listed, find_unlisted, verified
 from explanation_client.errors import (
     ExplanationError,
     ExplanationNotFoundError,
@@ -24,15 +24,13 @@ from explanation_client.errors import (
     UploadError,
 )
 from explanation_client.explanation import Explanation
-from explanation_client.format import Limits, summary_tag
+from explanation_client.format import Limits
 from explanation_client.index import (
-    Listed,
     Query,
     index_entries,
     not_found,
     tag_key,
     tagged_ids,
-    upload_order,
 )
 from explanation_client.info import ExplanationInfo
 from explanation_client.progress import progress_bar
@@ -45,9 +43,8 @@ from explanation_client.store.check import (
     delete_file,
     delete_stored,
     find_garbage,
-    verify_stored,
 )
-from explanation_client.store.read import Source, find_manifest, list_manifests, open_stored, stored_ids
+from explanation_client.store.read import Source, open_stored, stored_ids
 from explanation_client.store.retry import Deadline, retrying
 from explanation_client.store.write import Committed, write_explanation
 from explanation_client.streams.upload import StreamRequest, StreamTarget, explained_batches, store_stream
@@ -455,9 +452,9 @@ class ExplanationClient:
         listed = index_entries(run.tags)
         entry = next((e for e in reversed(listed) if query.matches(e.info)), None)
         if entry is not None:
-            committed = self._find_listed(source, entry)
+            committed = find_listed(source, entry, self._run_id)
         else:
-            committed = self._find_unlisted(source, query, listed)
+            committed = find_unlisted(source, query, listed, self._run_id)
         return open_stored(source, committed.manifest, top_k=top_k)
 
     @classmethod
@@ -602,7 +599,13 @@ class ExplanationClient:
             existing = [entry.info for entry in index_entries(run.tags)]
             raise ExplanationNotFoundError(not_found(self._run_id, Query(explanation_id=explanation_id), existing))
         chosen = ids if explanation_id is None else [explanation_id]
-        reports = [self._verify_one(source, each, run.tags.get(tag_key(each)), repair) for each in chosen]
+
+        def enter(committed: Committed) -> None:
+            entries.enter(self._tracking, self._run_id, committed, deadline=source.deadline())
+
+        reports = [
+            verified(source, each, run.tags.get(tag_key(each)), repair=enter if repair else None) for each in chosen
+        ]
         return [report for report in reports if report is not None]
 
     def gc(self, *, older_than_hours: float = 48.0, dry_run: bool = True) -> tuple[Garbage, ...]:
@@ -721,60 +724,6 @@ class ExplanationClient:
         run = entries.writable_run(self._tracking, self._run_id, model_id, deadline=Deadline.after(self._timeout))
         artifacts = self._source(run).artifacts
         return StreamTarget(tracking=self._tracking, run=run, artifacts=artifacts, timeout=self._timeout)
-
-    def _find_listed(self, source: Source, entry: Listed) -> Committed:
-        try:
-            return find_manifest(source, entry.info.id, name=entry.manifest_name)
-        except ExplanationNotFoundError as error:
-            raise ExplanationNotFoundError(
-                f"explanation {entry.info.id} is in the list of run {self._run_id}, and its files are gone. "
-                f"`explanation-client verify {self._run_id}` shows what is whole, delete_model_explanation() removes it"
-            ) from error
-
-    def _find_unlisted(self, source: Source, query: Query, listed: Sequence[Listed]) -> Committed:
-        """Return an explanation that is stored and has lost its tag, or raise ``ExplanationNotFoundError``."""
-        known = {entry.info.id for entry in listed}
-        found: list[Committed] = []
-        for explanation_id in stored_ids(source):
-            if explanation_id == query.explanation_id and explanation_id not in known:
-                # Asked for by name: what is wrong with it is then the answer.
-                found.append(find_manifest(source, explanation_id))
-            elif explanation_id not in known:
-                found.extend(list_manifests(source, explanation_id)[0][-1:])
-        found.sort(key=lambda committed: upload_order(committed.manifest.info))
-        matching = [c for c in found if query.matches(c.manifest.info)]
-        if not matching:
-            existing = [entry.info for entry in listed] + [committed.manifest.info for committed in found]
-            raise ExplanationNotFoundError(not_found(self._run_id, query, existing))
-        return matching[-1]
-
-    def _verify_one(self, source: Source, explanation_id: str, tag: str | None, repair: bool) -> Report | None:
-        report = verify_stored(source, explanation_id)
-        listed = tag is not None
-        if report is None:
-            if not listed:
-                return None
-            gone = "it is listed and its files are gone: delete_model_explanation() removes it from the list"
-            return Report(id=explanation_id, committed=False, listed=True, problems=(gone,))
-        if not report.committed:
-            damaged = ("it is listed, and its manifest is gone or damaged",) if listed else ()
-            return replace(report, listed=listed, problems=(*report.problems, *damaged))
-        committed = find_manifest(source, explanation_id)
-        if tag == summary_tag(committed.manifest, committed.name) or self._names_a_copy(source, committed, tag):
-            return replace(report, listed=True)
-        if repair:
-            entries.enter(self._tracking, self._run_id, committed, deadline=source.deadline())
-            return replace(report, listed=True)
-        wrong = "its tag is wrong" if listed else "its tag is lost, so that it is not listed"
-        problem = f"{wrong}: verify with repair=True writes it again"
-        return replace(report, listed=listed, problems=(*report.problems, problem))
-
-    def _names_a_copy(self, source: Source, committed: Committed, tag: str | None) -> bool:
-        """Whether the tag is right, and names another copy of the manifest: of an attempt whose answer was lost."""
-        if tag is None:
-            return False
-        found, _ = list_manifests(source, committed.manifest.info.id)
-        return any(tag == summary_tag(c.manifest, c.name) for c in found if c.manifest == committed.manifest)
 
 
 def _run_id(run: Any) -> str:

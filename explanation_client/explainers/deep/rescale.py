@@ -14,6 +14,7 @@ are. An operation that is in no list here is refused by name: it may be linear, 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -141,7 +142,7 @@ class _Note:
     writes_over: bool = False
 
 
-class _Watch(TorchFunctionMode):
+class _Watch(TorchFunctionMode, ABC):
     """Sees each operation of a module and knows what kind it is."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -157,13 +158,13 @@ class _Watch(TorchFunctionMode):
             raise _NoRuleError(f"there is no rule for {name!r}")
         return self.decided(name, returned) if given and isinstance(returned, torch.Tensor) else returned
 
+    @abstractmethod
     def ruled(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
         """Return what an operation with a rule returns."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decided(self, name: str, returned: torch.Tensor) -> torch.Tensor:
         """Return what is no floating point number, and was made of some: a mask, or positions."""
-        raise NotImplementedError
 
 
 class _Notes(_Watch):
