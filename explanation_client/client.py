@@ -606,6 +606,9 @@ class ExplanationClient:
         reports = [
             verified(source, each, run.tags.get(tag_key(each)), repair=enter if repair else None) for each in chosen
         ]
+        if repair:
+            # What searches find of the run may be lost with the list.
+            entries.highlight_latest(self._tracking, self._run(), deadline=source.deadline())
         return [report for report in reports if report is not None]
 
     def gc(self, *, older_than_hours: float = 48.0, dry_run: bool = True) -> tuple[Garbage, ...]:

@@ -131,6 +131,16 @@ def remove(tracking: Tracking, run: RunRecord, explanation_id: str, *, deadline:
         retrying(partial(tracking.delete_model_tag, model_id, key), deadline=deadline, what="deleting the model's tag")
 
 
+def highlight_latest(tracking: Tracking, run: RunRecord, *, deadline: Deadline) -> None:
+    """Set the run's highlights to those of the latest explanation of its list, where they are of none of them."""
+    listed = [entry.info for entry in index_entries(run.tags)]
+    if listed and run.tags.get(LATEST) not in {info.id for info in listed}:
+        tags = highlight_tags(listed[-1])
+        retrying(
+            lambda: tracking.log(run.run_id, tags=tags, metrics={}), deadline=deadline, what="setting the run's tags"
+        )
+
+
 def _highlight_another(tracking: Tracking, run: RunRecord, deleted: str, deadline: Deadline) -> None:
     """Set the run's highlights to those of the latest explanation that is left, or remove them."""
     left = [entry.info for entry in index_entries(run.tags) if entry.info.id != deleted]

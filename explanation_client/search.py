@@ -80,14 +80,32 @@ def search_explanations(
     return found
 
 
-def _runs(tracking: Tracking, experiment_names: Sequence[str] | None, deadline: Deadline) -> Iterator[RunRecord]:
+def run_ids(tracking: Tracking, *, unlisted: bool, seconds: float) -> list[str]:
+    """Return the runs of a server that have explanations, newest first: one request for each thousand.
+
+    Parameters
+    ----------
+    tracking : Tracking
+    unlisted : bool
+        All runs instead: one whose tags are lost is like one that never had an explanation.
+    seconds : float
+        For all requests together.
+
+    """
+    runs = _runs(tracking, None, Deadline.after(seconds), wanted="" if unlisted else _FILTER)
+    return [run.run_id for run in runs]
+
+
+def _runs(
+    tracking: Tracking, experiment_names: Sequence[str] | None, deadline: Deadline, *, wanted: str = _FILTER
+) -> Iterator[RunRecord]:
     ids = retrying(
         lambda: tracking.experiment_ids(experiment_names), deadline=deadline, what="looking up the experiments"
     )
     token: str | None = None
     while ids:
         page, token = retrying(
-            lambda token=token: tracking.search_runs(ids, _FILTER, token),  # type: ignore[misc]
+            lambda token=token: tracking.search_runs(ids, wanted, token),  # type: ignore[misc]
             deadline=deadline,
             what="searching runs",
         )

@@ -32,12 +32,13 @@ _SEARCH_SECONDS = 300.0
 def verify(run_id: str | None, tracking_uri: str | None, every: bool, explanation_id: str | None, repair: bool) -> None:
     """Read every stored byte of a run's explanations and compare it with what was uploaded.
 
-    Exits 1 if anything is damaged or missing.
+    Exits 1 if anything is damaged or missing. With --all and --repair every run of the server is looked through: the
+    tags that tell which have explanations may be what is lost.
     """
     if every == (run_id is not None) or (every and explanation_id is not None):
         raise click.UsageError("Name one run (and with --id one explanation), or pass --all.")
     console = open_console()
-    runs = [run_id] if run_id is not None else _runs_with_explanations(tracking_uri)
+    runs = [run_id] if run_id is not None else _all_runs(tracking_uri, unlisted=repair)
     found: list[tuple[str, Report]] = []
     with progress_bar("verifying", total=len(runs), unit="run") as advance:
         for each in runs:
@@ -49,12 +50,15 @@ def verify(run_id: str | None, tracking_uri: str | None, every: bool, explanatio
         sys.exit(1)
 
 
-def _runs_with_explanations(tracking_uri: str | None) -> list[str]:
-    from explanation_client.client import ExplanationClient
+def _all_runs(tracking_uri: str | None, *, unlisted: bool) -> list[str]:
+    import mlflow
+
+    from explanation_client.search import run_ids
+    from explanation_client.tracking import connect
 
     check_server(tracking_uri)
-    found = ExplanationClient.search(tracking_uri, max_results=sys.maxsize, timeout=_SEARCH_SECONDS)
-    return list(dict.fromkeys(each.run_id for each in found))
+    tracking = connect(tracking_uri or mlflow.get_tracking_uri(), timeout=_SEARCH_SECONDS)
+    return run_ids(tracking, unlisted=unlisted, seconds=_SEARCH_SECONDS)
 
 
 def _show_reports(console: Console, found: list[tuple[str, Report]], *, with_runs: bool) -> None:

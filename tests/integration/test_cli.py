@@ -82,6 +82,19 @@ def test_verify_checks_one_run_or_all(client: ExplanationClient, run: Run) -> No
     assert f"{run.run_id} {lost.id}: " in result.output
 
 
+def test_repairing_all_finds_runs_that_have_lost_every_tag(client: ExplanationClient, run: Run) -> None:
+    before = client.list_model_explanations()
+    tracking = MlflowClient(run.tracking_uri)
+    for key in tracking.get_run(run.run_id).data.tags:
+        if key.startswith("explanation"):
+            tracking.delete_tag(run.run_id, key)
+    assert client.list_model_explanations() == []
+    assert run.run_id not in call("verify", "--all").output
+    assert run.run_id in call("verify", "--all", "--repair").output
+    assert client.list_model_explanations() == before
+    assert [found.info for found in client.search(run.tracking_uri) if found.run_id == run.run_id] == before
+
+
 def test_verify_wants_one_run_or_all(run: Run) -> None:
     for arguments in ((), (run.run_id, "--all"), ("--all", "--id", "x")):
         result = call("verify", *arguments)
