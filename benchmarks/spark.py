@@ -1,11 +1,13 @@
 """Rows that no process holds at once, by Spark and in plain batches: ``python benchmarks/spark.py [--quick]``.
 
 10,000,000 rows of 50 columns (float32, Parquet; ``--quick``: 100,000) and a LightGBM model of 30 trees are explained
-twice, each time in a process of its own: by ``client.upload_stream``, batch after batch, and by ``explain_spark`` on
-``local[2]``, where one Python worker is killed in the middle of a partition. Both store all local importances in a
-folder. CPU time and memory (PSS, the most at any moment) are those of the process and of all that it started, read from
-``/proc``: Linux only. At the end both explanations are compared, and Spark's folder is searched for what the killed
-task left.
+several times, each time in a process of its own: by ``client.upload_stream``, batch after batch, and by
+``explain_spark`` on ``local[2]``, to which the rows are given as the path of the files, or as a DataFrame; and both
+once more while one Python worker is killed in the middle of a partition (``--forms`` chooses among them). All store all
+local importances in a folder. CPU time and memory (PSS, the most at any moment) are those of the process and of all
+that it started, read from ``/proc``: Linux only. What 2,000 rows take is the start of each form, of both its workers
+too, and the overhead is that of what comes after it. At the end the explanations are compared, and the folder of each
+killed task is searched for what it left.
 """
 
 from __future__ import annotations
@@ -33,8 +35,15 @@ N_FEATURES = 50
 FILE_ROWS = 250_000
 FEW_ROWS = 2_000
 COLUMNS = [f"c{i}" for i in range(N_FEATURES)]
-# The form that is measured in a process of its own, and the form without any work, whose cost is that of the start.
-FORMS = ("stream", "spark")
+# The killed worker dies when it has been given so many rows of its second piece, or partition.
+KILLED_AFTER = 40_000
+FORMS = {
+    "stream": "upload_stream, one process",
+    "paths": "explain_spark(path), local[2]",
+    "paths-killed": "  and one worker killed",
+    "frame": "explain_spark(DataFrame), local[2]",
+    "frame-killed": "  and one worker killed",
+}
 
 
 def main() -> None:
@@ -42,6 +51,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="100,000 rows")
     parser.add_argument("--rows", type=int, help="another number of rows")
+    others = [form for form in FORMS if form != "stream"]
+    parser.add_argument(
+        "--forms", nargs="+", choices=others, default=others, help="what upload_stream is compared with"
+    )
     parser.add_argument("--form", choices=FORMS, help=argparse.SUPPRESS)
     parser.add_argument("--input", default="rows", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help="where rows and explanations go; needs 1 kB for each row")
@@ -51,19 +64,41 @@ def main() -> None:
     if arguments.form is not None:
         run_form(arguments.form, arguments.folder, arguments.input)
         return
+    forms = ["stream", *(form for form in others if form in arguments.forms)]
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         folder = Path(name)
         make_rows(folder, n_rows)
         print(
             f"{n_rows:,} x {N_FEATURES} rows (float32), LightGBM 30 x 31 leaves, two classes, {os.cpu_count()} cores\n"
         )
-        print(f"{'':34}{'wall':>10}{'CPU':>11}{'memory':>11}")
-        few = {form: measured(f"{form}, {FEW_ROWS:,} rows: the start", form, folder, rows="few") for form in FORMS}
-        stream = measured("upload_stream, one process", "stream", folder)
-        spark = measured("explain_spark, local[2], one kill", "spark", folder)
-        overhead = (spark - few["spark"]) / (stream - few["stream"]) - 1
-        print(f"\nSpark takes {overhead:+.0%} CPU beside plain batches, and {few['spark']:.0f} s to start")
-        compare(folder, n_rows)
+        print(f"{'':36}{'wall':>10}{'CPU':>11}{'memory':>11}")
+        starts = {}
+        for form in dict.fromkeys(map(base_of, forms)):
+            starts[form] = measured(f"{FORMS[form].split(',')[0]}, {FEW_ROWS:,} rows", form, folder, rows="few")
+        cpu = {form: measured(FORMS[form], form, folder) for form in forms}
+        print()
+        for form in forms[1:]:
+            print_overhead(form, cpu, starts)
+        compare(folder, n_rows, forms)
+
+
+def base_of(form: str) -> str:
+    """Return the form without its kill."""
+    return form.removesuffix("-killed")
+
+
+def print_overhead(form: str, cpu: dict[str, float], starts: dict[str, float]) -> None:
+    """Print what a form takes beside plain batches, or what a kill costs."""
+    base = base_of(form)
+    if form != base and base in cpu:
+        print(f"  the kill cost {cpu[form] - cpu[base]:.1f} s more")
+        return
+    after = (cpu[form] - starts[base]) / (cpu["stream"] - starts["stream"]) - 1
+    name = FORMS[base].split(",")[0] + (" and a kill" if form != base else "")
+    print(
+        f"{name}: {after:+.0%} CPU beside plain batches; with the starts, {starts[base]:.0f} s and "
+        f"{starts['stream']:.0f} s, {cpu[form] / cpu['stream'] - 1:+.0%}"
+    )
 
 
 def make_rows(folder: Path, n_rows: int) -> None:
@@ -77,7 +112,9 @@ def make_rows(folder: Path, n_rows: int) -> None:
         table = pa.table(dict(zip(COLUMNS, rows.T, strict=True)))
         pq.write_table(table, folder / "rows" / f"{number:05d}.parquet", row_group_size=50_000, compression="none")
     (folder / "few").mkdir()
-    pq.write_table(table.slice(0, FEW_ROWS), folder / "few" / "0.parquet")
+    # Several files, so that both workers start.
+    for number, first in enumerate(range(0, FEW_ROWS, FEW_ROWS // 8)):
+        pq.write_table(table.slice(first, FEW_ROWS // 8), folder / "few" / f"{number}.parquet")
     train = rows[:50_000]
     signal = train[:, :10] @ rng.standard_normal(10) + train[:, 0] * train[:, 1]
     model = lightgbm.LGBMClassifier(n_estimators=30, num_leaves=31, verbose=-1, n_jobs=1)
@@ -95,18 +132,20 @@ class Killed:
         self._explainer = explainer
         self._partition = partition
 
-    def explain_batches(self, batches: Iterator[Any], **more: Any) -> Any:
-        """Return what explains batches; it does not come back from the third of the first attempt."""
+    def explain_batches(self, batches: Any, **more: Any) -> Any:
+        """Return what explains rows, whatever Spark brings: batches, or a dataset of row groups."""
         from pyspark import TaskContext
 
         context = TaskContext.get()
-        if context.partitionId() == self._partition and context.attemptNumber() == 0:
+        if context is not None and context.partitionId() == self._partition and context.attemptNumber() == 0:
             batches = self._dying(batches)
         return self._explainer.explain_batches(batches, **more)
 
-    def _dying(self, batches: Iterator[Any]) -> Iterator[Any]:
-        for number, batch in enumerate(batches):
-            if number == 2:
+    def _dying(self, batches: Any) -> Iterator[Any]:
+        n_rows = 0
+        for batch in batches.to_batches(batch_size=10_000) if hasattr(batches, "to_batches") else batches:
+            n_rows += batch.num_rows
+            if n_rows > KILLED_AFTER:
                 os._exit(9)
             yield batch
 
@@ -122,7 +161,10 @@ def run_form(form: str, folder: Path, rows: str) -> None:
     experiment = mlflow.create_experiment("rows", artifact_location=str(folder / f"{form}-{rows}"))
     with mlflow.start_run(experiment_id=experiment) as run:
         client = ExplanationClient.from_run(run)
-        info = (by_spark if form == "spark" else by_stream)(client, folder, folder / rows)
+        if form == "stream":
+            info = client.upload_stream(make_explainer(folder), folder / rows, show_progress=False)
+        else:
+            info = by_spark(client, folder, folder / rows, form)
         print(json.dumps({"run": run.info.run_id, "id": info.id}))
 
 
@@ -134,11 +176,7 @@ def make_explainer(folder: Path) -> Any:
     return TreeExplainer(lightgbm.Booster(model_file=folder / "model.txt"), features=COLUMNS, show_progress=False)
 
 
-def by_stream(client: Any, folder: Path, rows: Path) -> Any:
-    return client.upload_stream(make_explainer(folder), rows, show_progress=False)
-
-
-def by_spark(client: Any, folder: Path, rows: Path) -> Any:
+def by_spark(client: Any, folder: Path, rows: Path, form: str) -> Any:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     from pyspark.sql import SparkSession
 
@@ -157,8 +195,12 @@ def by_spark(client: Any, folder: Path, rows: Path) -> Any:
         builder = builder.config(name, value)
     session = builder.getOrCreate()
     try:
-        frame = session.read.parquet(str(rows))
-        return explain_spark(Killed(make_explainer(folder), partition=1), frame, run=client)
+        explainer = make_explainer(folder)
+        if form.endswith("-killed"):
+            explainer = Killed(explainer, partition=1)
+        if base_of(form) == "paths":
+            return explain_spark(explainer, rows, run=client, session=session)
+        return explain_spark(explainer, session.read.parquet(str(rows)), run=client)
     finally:
         session.stop()
 
@@ -180,7 +222,7 @@ def measured(title: str, form: str, folder: Path, *, rows: str = "rows") -> floa
     if status != 0:
         raise SystemExit(f"{title} failed:\n{(folder / f'{form}.log').read_text(errors='replace')[-4000:]}")
     wall = time.perf_counter() - begun
-    print(f"{title:34}{wall:8.1f} s{watch.cpu:9.1f} s{watch.memory / 1e6:8,.0f} MB", flush=True)
+    print(f"{title:36}{wall:8.1f} s{watch.cpu:9.1f} s{watch.memory / 1e6:8,.0f} MB", flush=True)
     return watch.cpu
 
 
@@ -238,24 +280,30 @@ def proportional_memory(pid: int) -> int:
 # --- Comparing ----------------------------------------------------------------------------------------------------
 
 
-def compare(folder: Path, n_rows: int) -> None:
-    """Print how far the two explanations are apart, and what is left of the killed task."""
-    stored = {form: read_stored(folder, form) for form in FORMS}
-    first, second = (one["global"] for one in stored.values())
-    gap = float(np.abs(first - second).max() / first.max())
-    print(f"global importances differ by {gap:.1e} of the largest at most")
-    assert gap < 1e-12
+def compare(folder: Path, n_rows: int, forms: list[str]) -> None:
+    """Print how far the explanations are from that of plain batches, and what is left of killed tasks."""
+    stored = {form: read_stored(folder, form) for form in forms}
+    first = stored["stream"]
     assert all(one["rows"] == n_rows for one in stored.values())
-    for name in (COLUMNS[0], COLUMNS[7], COLUMNS[-1]):
-        columns = [np.sort(column_of(one, name)) for one in stored.values()]
-        assert np.array_equal(*columns)
-    print(f"{n_rows:,} rows each, the same local importances in another order: no row twice, none missing")
-    manifest = stored["spark"]["folder"]
-    listed = {entry["name"] for entry in stored["spark"]["files"]}
-    left = [p.name for p in manifest.iterdir() if p.name not in listed and p.suffix == ".parquet"]
-    print(f"files of the killed attempt that are left: {len(left)}")
-    size = sum(entry["size"] for entry in stored["spark"]["files"])
-    print(f"{size / 1e6:,.0f} MB in {len(listed)} files")
+    print()
+    for form, one in list(stored.items())[1:]:
+        gap = float(np.abs(first["global"] - one["global"]).max() / first["global"].max())
+        assert gap < 1e-12
+        in_order = True
+        for name in (COLUMNS[0], COLUMNS[7], COLUMNS[-1]):
+            wanted, found = column_of(first, name), column_of(one, name)
+            in_order &= np.allclose(wanted, found, rtol=1e-12, atol=1e-12)
+            np.testing.assert_allclose(np.sort(wanted), np.sort(found), rtol=1e-12, atol=1e-12)
+        assert in_order or base_of(form) == "frame"
+        listed = {entry["name"] for entry in one["files"]}
+        left = [p.name for p in one["folder"].iterdir() if p.name not in listed and p.suffix == ".parquet"]
+        assert not left
+        size = sum(entry["size"] for entry in one["files"])
+        print(
+            f"{form}: the same {n_rows:,} rows in {'the same' if in_order else 'another'} order, none twice, none "
+            f"missing; global importances differ by {gap:.1e} of the largest at most; {size / 1e6:,.0f} MB in "
+            f"{len(listed)} files, and none of another attempt"
+        )
 
 
 def read_stored(folder: Path, form: str) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def read_stream(rows: Any) -> RowStream:
 
     """
     if isinstance(rows, (str, os.PathLike)):
-        rows = _dataset(rows)
+        rows = parquet_dataset(rows)
     if is_instance_of(rows, "pyarrow.dataset", "Dataset"):
         return RowStream(open=lambda size: _scan(rows, size), n_rows=rows.count_rows())
     if is_instance_of(rows, "pyarrow", "RecordBatchReader") or isinstance(rows, Iterator):
@@ -195,7 +195,15 @@ def _joined(pieces: list[NDArray[Any]]) -> NDArray[Any]:
     return whole
 
 
-def _dataset(path: Any) -> Any:
+def parquet_dataset(path: str | os.PathLike[str]) -> Any:
+    """Return the Arrow dataset of a Parquet file or folder.
+
+    Raises
+    ------
+    InvalidArgumentError
+        There is nothing of the kind under the path.
+
+    """
     import pyarrow as pa
     import pyarrow.dataset as ds
 

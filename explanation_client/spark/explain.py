@@ -1,23 +1,16 @@
-"""A Spark DataFrame, explained and stored: each task writes the shards of its partition, and returns statistics."""
+"""Rows explained by Spark's executors: each task writes the shards of its part, and returns statistics."""
 
 from __future__ import annotations
 
 import contextlib
+import numbers
 import os
 import pickle
 import re
-import secrets
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
-
-from explanation_client.artifacts import Artifacts
 from explanation_client.client import DEFAULT_TIMEOUT, ExplanationClient
+from explanation_client.dataset import is_instance_of
 from explanation_client.errors import (
     InvalidArgumentError,
     InvalidExplanationError,
@@ -27,18 +20,20 @@ from explanation_client.errors import (
     UploadError,
 )
 from explanation_client.info import ExplanationInfo
+from explanation_client.spark.pieces import Piece, cut_files
 from explanation_client.spark.saved import SavedExplainer
+from explanation_client.spark.task import PICKED, RESULTS, PartitionTask, Pick, PieceTask, Task
 from explanation_client.store import PAGE
-from explanation_client.store.stream import StreamWriter
 from explanation_client.streams.merge import wanted_rows
-from explanation_client.streams.partition import PartitionResult, explain_partition
+from explanation_client.streams.partition import PartitionResult
 from explanation_client.streams.sample import Sampled
 from explanation_client.streams.upload import StreamRequest, commit_parts, delete_strays, explained_batches
 
 if TYPE_CHECKING:
     from mlflow import ActiveRun
     from mlflow.entities import Run
-    from pyspark.sql import DataFrame
+    from pyarrow.dataset import Dataset
+    from pyspark.sql import DataFrame, SparkSession
 
     from explanation_client.batches import BatchExplainer
 
@@ -46,16 +41,13 @@ if TYPE_CHECKING:
 _MOST_PARTITIONS = 128
 # The last line of a traceback of Python.
 _ERROR = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt): ")
-_SCHEMA = "part int, attempt string, result binary, sample binary"
-_PICKED = "part int, sample binary"
-_FIELDS = pa.schema([("part", pa.int32()), ("attempt", pa.string()), ("result", pa.binary()), ("sample", pa.binary())])
-_PICKED_FIELDS = pa.schema([("part", pa.int32()), ("sample", pa.binary())])
 
 
 def explain_spark(
     explainer: BatchExplainer | str | os.PathLike[str],
-    dataframe: DataFrame,
+    rows: DataFrame | Dataset | str | os.PathLike[str],
     *,
+    session: SparkSession | None = None,
     run: ActiveRun | Run | ExplanationClient | str | None = None,
     top_k: int | None = None,
     comment: str | None = None,
@@ -71,20 +63,26 @@ def explain_spark(
     n_rows: int | None = None,
     timeout: float = DEFAULT_TIMEOUT,
 ) -> ExplanationInfo:
-    """Explain a DataFrame on Spark's executors, store the explanation with a run, and return what a listing shows.
+    """Explain rows on Spark's executors, store the explanation with a run, and return what a listing shows.
 
-    The result is an ordinary explanation of the rows, in the order of the partitions where there are at most 128;
-    more are put together, which Spark does in an order of its own. A task that is repeated writes
-    files under new names, and only those of the attempt whose result arrived are listed. What other attempts wrote is
-    deleted at the end, or left to :meth:`ExplanationClient.gc`.
+    The result is an ordinary explanation of the rows. Of Parquet files they are in the order of the files; of a
+    DataFrame in that of the partitions where there are at most 128: more are put together, which Spark does in an order
+    of its own. A task that is repeated writes files under new names, and only those of the attempt whose result arrived
+    are listed. What other attempts wrote is deleted at the end, or left to :meth:`ExplanationClient.gc`.
 
     Parameters
     ----------
     explainer : explainer, or path
         Spark pickles it and sends it to the executors, where the packages of its model must be installed. The path of a
         folder with a saved scoring explainer: its files are sent, and loaded there without pickle.
-    dataframe : pyspark.sql.DataFrame
-        Has the columns that the explainer takes, and no other.
+    rows : path, pyarrow.dataset.Dataset or pyspark.sql.DataFrame
+        Has the columns that the explainer takes, and no other. A path, or an Arrow dataset, is of Parquet: a file, a
+        folder, or a URI that Arrow knows (``s3://``, ``gs://``, ``hdfs://``). Executors read such files themselves,
+        some row groups each, which spares what Spark needs to bring rows to Python: they must reach the files, under
+        the same path. An Arrow dataset is sent to them with the credentials that its file system was made with.
+    session : pyspark.sql.SparkSession, optional
+        Where files are explained. None: the session that runs, or what ``SparkSession.builder.getOrCreate()`` makes. A
+        DataFrame is explained in its own, whatever is passed here.
     run : run, run id or ExplanationClient, optional
         As for :meth:`ExplanationClient.from_run`. Executors must reach its artifact store, with credentials of theirs.
     top_k, comment, include_local, evaluation_data, model_id, visualize, log_metrics, describe_run
@@ -92,8 +90,8 @@ def explain_spark(
     engineered, batch_size, seed
         As there.
     n_rows : int, optional
-        How many rows the DataFrame has, where it is known. Shards are then as large as they must be for one explanation
-        to hold all of them; without it there is room for some 20 GB of importances, or more.
+        How many rows a DataFrame has, where it is known. Shards are then as large as they must be for one explanation
+        to hold all of them; without it there is room for some 20 GB of importances, or more. Files tell it themselves.
     timeout : float
         Seconds for each file, and for each request of the driver.
 
@@ -115,23 +113,17 @@ def explain_spark(
         top_k=top_k, comment=comment, model_id=model_id, include_local=include_local,
         evaluation_data=evaluation_data, visualize=visualize, seed=seed,
     )  # fmt: skip
-    if not hasattr(dataframe, "mapInArrow"):
-        raise InvalidArgumentError(
-            f"dataframe is a {type(dataframe).__qualname__}: pass a DataFrame of Spark, or use upload_stream()"
-        )
+    if isinstance(explainer, (str, os.PathLike)):
+        explainer = SavedExplainer.read(explainer)
+    features = _features(explainer, request, batch_size=batch_size, engineered=engineered, n_rows=n_rows)
+    n_parts = min(_MOST_PARTITIONS, request.most_parts(len(features)))
+    frame, pieces = _divided(rows, session, n_rows, n_parts)
     store = client.stream_target(model_id)
-    loaded = SavedExplainer.read(explainer) if isinstance(explainer, (str, os.PathLike)) else explainer
-    # Of no rows: what can't be explained is told before a job starts.
-    nothing = explained_batches(
-        loaded, iter(()), batch_size=batch_size, engineered=engineered, include_rows=request.evaluation_data
-    )
-    request.plan(nothing.features)
-    n_parts = min(_MOST_PARTITIONS, request.most_parts(len(nothing.features)))
-    task = _Task(
-        explainer=loaded, artifacts=store.artifacts, request=request, n_parts=n_parts,
-        batch_size=batch_size, engineered=engineered, n_rows=n_rows, timeout=timeout,
+    task = Task(
+        explainer=explainer, artifacts=store.artifacts, request=request, batch_size=batch_size, engineered=engineered,
+        n_rows=sum(piece.n_rows for piece in pieces) or n_rows, n_parts=len(pieces) or n_parts, timeout=timeout,
     )  # fmt: skip
-    results = dataframe.coalesce(n_parts).mapInArrow(task, _SCHEMA).persist(level)
+    results = frame.mapInArrow(PieceTask(task, pieces) if pieces else PartitionTask(task), RESULTS).persist(level)
     try:
         parts, samples = _run(results, failures)
         stored = commit_parts(store.artifacts, parts, samples, request, timeout=timeout)
@@ -151,40 +143,61 @@ def explain_spark(
     return info
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Task:
-    """What an executor does with the batches of a partition."""
+def _features(
+    explainer: BatchExplainer, request: StreamRequest, *, batch_size: int | None, engineered: bool, n_rows: int | None
+) -> tuple[str, ...]:
+    """Return the features that will be explained.
 
-    explainer: BatchExplainer
-    artifacts: Artifacts
-    request: StreamRequest
-    n_parts: int
-    batch_size: int | None
-    engineered: bool
-    n_rows: int | None
-    timeout: float
+    Raises
+    ------
+    InvalidArgumentError, UnsupportedModelError
+        What an executor would raise of the arguments, before Spark has begun anything.
 
-    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yield one line: the statistics of the partition, and its sample; none of a partition without rows."""
-        from pyspark import TaskContext
+    """
+    for name, value in (("batch_size", batch_size), ("n_rows", n_rows)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1):
+            raise InvalidArgumentError(f"{name}={value!r}: a whole number, 1 or more, or None")
+    nothing = explained_batches(
+        explainer, iter(()), batch_size=batch_size, engineered=engineered, include_rows=request.evaluation_data
+    )
+    request.plan(nothing.features)
+    return nothing.features
 
-        context = TaskContext.get()
-        number = 0 if context is None else context.partitionId()
-        stream = explained_batches(
-            self.explainer, iter(batches), batch_size=self.batch_size, engineered=self.engineered,
-            include_rows=self.request.evaluation_data,
-        )  # fmt: skip
-        plan = self.request.plan(stream.features, part=number, n_parts=self.n_parts, n_rows=self.n_rows)
-        writer = StreamWriter(self.artifacts, self.request.folder, timeout=self.timeout, at_a_time=1)
-        try:
-            done = explain_partition(stream, writer, plan)
-        except BaseException as error:
-            writer.abort(delete=not isinstance(error, StorageError))
-            raise
-        if done is not None:
-            result, sampled = done
-            line = [[number], [secrets.token_hex(8)], [pickle.dumps(result)], [pickle.dumps(sampled)]]
-            yield pa.record_batch([pa.array(v, f.type) for v, f in zip(line, _FIELDS, strict=True)], schema=_FIELDS)
+
+def _divided(
+    rows: Any, session: SparkSession | None, n_rows: int | None, n_parts: int
+) -> tuple[DataFrame, tuple[Piece, ...]]:
+    """Return a DataFrame with one partition for each task, and the pieces of files that its lines are the numbers of.
+
+    Raises
+    ------
+    InvalidArgumentError
+        There are no files to read, or ``rows`` is neither DataFrame nor files; ``n_rows`` is not the number of rows.
+    InvalidExplanationError
+        The files have no rows.
+
+    """
+    if hasattr(rows, "mapInArrow"):
+        return rows.coalesce(n_parts), ()
+    if not isinstance(rows, (str, os.PathLike)) and not is_instance_of(rows, "pyarrow.dataset", "Dataset"):
+        raise InvalidArgumentError(
+            f"rows are a {type(rows).__qualname__}: pass a DataFrame of Spark or the path of Parquet files, or use "
+            "upload_stream()"
+        )
+    if session is not None and not hasattr(session, "range"):
+        raise InvalidArgumentError(f"session is a {type(session).__qualname__}: pass a SparkSession, or None")
+    from pyspark import cloudpickle
+    from pyspark.sql import SparkSession
+
+    session = session or SparkSession.builder.getOrCreate()
+    # A session of Spark Connect does not tell.
+    context = getattr(session, "sparkContext", None)
+    n_cores = 1 if context is None else context.defaultParallelism
+    pieces = cut_files(rows, n_cores=n_cores, at_most=n_parts, dumps=cloudpickle.dumps)
+    found = sum(piece.n_rows for piece in pieces)
+    if n_rows is not None and n_rows != found:
+        raise InvalidArgumentError(f"n_rows={n_rows!r}, and the files have {found:,} rows: leave n_rows out")
+    return session.range(0, len(pieces), numPartitions=len(pieces)), pieces
 
 
 def _run(results: DataFrame, failures: tuple[type[Exception], ...]) -> tuple[list[PartitionResult], dict[int, Sampled]]:
@@ -208,25 +221,10 @@ def _run(results: DataFrame, failures: tuple[type[Exception], ...]) -> tuple[lis
         rows = wanted_rows(parts)
         # Should Spark have lost a result and computed it again, it may be of other rows: those are not shown.
         wanted = {line["attempt"]: rows[line["part"]] for line in lines}
-        picked = results.select("part", "attempt", "sample").mapInArrow(partial(_pick, wanted), _PICKED).collect()
+        picked = results.select("part", "attempt", "sample").mapInArrow(Pick(wanted), PICKED).collect()
     except failures as error:
         raise _job_error(error) from error
     return parts, {line["part"]: pickle.loads(line["sample"]) for line in picked}
-
-
-def _pick(wanted: Mapping[str, NDArray[np.int64]], batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield of each partition's sample the rows that are wanted, where there are any."""
-    for batch in batches:
-        for line in batch.to_pylist():
-            rows = wanted.get(line["attempt"])
-            if rows is None or not len(rows):
-                continue
-            sampled: Sampled = pickle.loads(line["sample"])
-            chosen = sampled.take(np.isin(sampled.draws.rows, rows))
-            values: list[list[Any]] = [[line["part"]], [pickle.dumps(chosen)]]
-            yield pa.record_batch(
-                [pa.array(v, f.type) for v, f in zip(values, _PICKED_FIELDS, strict=True)], schema=_PICKED_FIELDS
-            )
 
 
 def _spark() -> tuple[Any, tuple[type[Exception], ...]]:

@@ -48,7 +48,11 @@ class SavedExplainer:
             )
         made = cls({str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()})
         _ = made._loaded
-        return cls(made.files)
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how it is pickled: without what has been loaded."""
+        return SavedExplainer, (self.files,)
 
     @cached_property
     def _loaded(self) -> ScoringExplainer:
