@@ -20,10 +20,13 @@ from explanation_client.errors import InvalidArgumentError, InvalidExplanationEr
 from explanation_client.explainers.streams import parquet_dataset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
     from pyarrow.dataset import Dataset, ParquetFileFragment
+
+    # File, number in the file, rows.
+    _RowGroup = tuple[ParquetFileFragment, int, int]
 
 # A task that is lost costs the half of its piece, on average; one that is begun costs a tenth of a second, and brings a
 # sample of its own.
@@ -40,13 +43,16 @@ class Piece:
     Parameters
     ----------
     n_rows : int
+    groups : tuple of tuple of int
+        Numbers of the row groups, file by file.
     pickled : bytes
-        An Arrow dataset of these row groups: paths, file system and columns. Packed one by one, so that a task unpacks
-        its own and not those of all files.
+        The Arrow dataset of the files, whole: paths, file system and columns. Packed for each piece, so that a task
+        does not unpack the files of all.
 
     """
 
     n_rows: int
+    groups: tuple[tuple[int, ...], ...]
     pickled: bytes
 
     def open(self) -> Dataset:
@@ -58,12 +64,18 @@ class Piece:
             One of the files is not there, or is no longer what it was when it was cut.
 
         """
-        import pyarrow.dataset  # noqa: F401 -- without it a dataset is not recognised as one
+        # A dataset is recognised by this module, which unpickling one does not import.
+        import pyarrow.dataset as ds
 
-        dataset: Dataset = pickle.loads(self.pickled)
+        files: Any = pickle.loads(self.pickled)
         try:
+            # Cut here: Arrow pickles row groups in no order.
+            fragments = [
+                fragment.subset(row_group_ids=groups)
+                for fragment, groups in zip(files.get_fragments(), self.groups, strict=True)
+            ]
             # Arrow's count_rows() counts the whole files.
-            found = sum(group.num_rows for fragment in dataset.get_fragments() for group in fragment.row_groups)
+            found = sum(group.num_rows for fragment in fragments for group in fragment.row_groups)
         except FileNotFoundError as error:
             raise InvalidArgumentError(
                 f"an executor can't find what the driver found: {error}. Executors read the files themselves: put them "
@@ -73,10 +85,10 @@ class Piece:
             found = 0
         if found != self.n_rows:
             raise InvalidArgumentError(
-                f"{', '.join(dataset.files[:3])} changed: there were {self.n_rows:,} rows in some row groups, and now "
+                f"{', '.join(files.files[:3])} changed: there were {self.n_rows:,} rows in some row groups, and now "
                 f"there are {found:,}. Explain files that stay as they are"
             )
-        return dataset
+        return ds.FileSystemDataset(fragments, files.schema, files.format, files.filesystem)
 
 
 def cut_files(source: Any, *, n_cores: int, at_most: int, dumps: Callable[[Any], bytes]) -> tuple[Piece, ...]:
@@ -117,12 +129,9 @@ def cut_files(source: Any, *, n_cores: int, at_most: int, dumps: Callable[[Any],
     n_pieces = max(_PIECES_PER_CORE * n_cores, -(-n_rows * len(dataset.schema) * 8 // _PIECE_BYTES))
     pieces = []
     for chosen in divide(sizes, min(n_pieces, at_most)):
-        fragments = [
-            fragment.subset(row_group_ids=[groups[place][1] for place in places])
-            for fragment, places in _by_fragment(groups, chosen)
-        ]
-        part = ds.FileSystemDataset(fragments, dataset.schema, dataset.format, dataset.filesystem)
-        pieces.append(Piece(n_rows=int(sizes[chosen].sum()), pickled=_packed(part, dumps)))
+        fragments, ids = zip(*_by_file([groups[place] for place in chosen]), strict=True)
+        files = ds.FileSystemDataset(fragments, dataset.schema, dataset.format, dataset.filesystem)
+        pieces.append(Piece(n_rows=int(sizes[chosen].sum()), groups=ids, pickled=_packed(files, dumps)))
     return tuple(pieces)
 
 
@@ -138,7 +147,7 @@ def divide(sizes: NDArray[np.int64], n_parts: int) -> list[NDArray[np.intp]]:
     return np.split(places, np.flatnonzero(np.diff(parts)) + 1)
 
 
-def _row_groups(dataset: Any) -> list[tuple[ParquetFileFragment, int, int]]:
+def _row_groups(dataset: Any) -> list[_RowGroup]:
     """Return file, number and rows of all row groups, in order."""
     import pyarrow as pa
     import pyarrow.dataset as ds
@@ -155,7 +164,7 @@ def _row_groups(dataset: Any) -> list[tuple[ParquetFileFragment, int, int]]:
             "the dataset is filtered: pass it without the filter, or the filtered rows as a DataFrame of Spark"
         ) from error
 
-    def groups_of(fragment: ParquetFileFragment) -> list[tuple[ParquetFileFragment, int, int]]:
+    def groups_of(fragment: ParquetFileFragment) -> list[_RowGroup]:
         try:
             return [(fragment, group.id, group.num_rows) for group in fragment.row_groups]
         except (OSError, pa.ArrowInvalid) as error:
@@ -165,18 +174,18 @@ def _row_groups(dataset: Any) -> list[tuple[ParquetFileFragment, int, int]]:
         return [group for groups in pool.map(groups_of, fragments) for group in groups]
 
 
-def _by_fragment(groups: Sequence[tuple[ParquetFileFragment, int, int]], chosen: NDArray[np.intp]) -> Any:
-    """Return the chosen row groups by the files in which they lie."""
-    for _, places in groupby(chosen.tolist(), key=lambda place: id(groups[place][0])):
-        found = list(places)
-        yield groups[found[0]][0], found
+def _by_file(groups: Sequence[_RowGroup]) -> Iterator[tuple[ParquetFileFragment, tuple[int, ...]]]:
+    """Yield the files of row groups, each with the numbers of its own."""
+    for _, found in groupby(groups, key=lambda group: id(group[0])):
+        files, numbers, _ = zip(*found, strict=True)
+        yield files[0], numbers
 
 
-def _packed(part: Any, dumps: Callable[[Any], bytes]) -> bytes:
+def _packed(files: Any, dumps: Callable[[Any], bytes]) -> bytes:
     try:
-        return dumps(part)
+        return dumps(files)
     except (pickle.PicklingError, TypeError) as error:
         raise InvalidArgumentError(
-            f"the files lie in a {type(part.filesystem).__qualname__} that can't be sent to executors ({error}): pass "
+            f"the files lie in a {type(files.filesystem).__qualname__} that can't be sent to executors ({error}): pass "
             "their path, or a DataFrame"
         ) from error

@@ -13,14 +13,19 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 from pyspark import cloudpickle
 from pyspark.sql import DataFrame, SparkSession
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from explanation_client import ExplanationClient
 from explanation_client.artifacts import RunArtifacts
 from explanation_client.errors import InvalidArgumentError, InvalidExplanationError, UploadError
-from explanation_client.explainers import TreeExplainer
+from explanation_client.explainers import TabularExplainer, TreeExplainer
 from explanation_client.explanation import Explanation
 from explanation_client.info import ExplanationInfo
 from explanation_client.scoring import save
@@ -77,6 +82,16 @@ def frame(session: SparkSession) -> DataFrame:
     return session.createDataFrame(table).repartitionByRange(3, "place").drop("place")
 
 
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """The rows in four files of different sizes, in row groups of 30: more groups than there are tasks."""
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    for number, (start, end) in enumerate([(0, 310), (310, 311), (311, 800), (800, 900)]):
+        ROWS[start:end].to_parquet(folder / f"{number}.parquet", row_group_size=30)
+    return folder
+
+
 def explainer() -> TreeExplainer:
     return TreeExplainer(MODEL, show_progress=False)
 
@@ -106,6 +121,14 @@ def check(client: ExplanationClient, info: ExplanationInfo, run: Run) -> Explana
     return found
 
 
+def check_order(found: Explanation) -> None:
+    """Assert that the rows are in the order of the files."""
+    assert found.data is not None
+    assert np.array_equal(found.data.matrix(), ROWS.to_numpy())
+    wanted = explainer().explain_global(ROWS)
+    np.testing.assert_allclose(found.local_importance_values, wanted.local_importance_values, rtol=1e-12, atol=1e-12)
+
+
 def test_the_result_is_that_of_one_process(session: SparkSession, client: ExplanationClient, run: Run) -> None:
     info = explain_spark(
         executors.Small(explainer()), frame(session), run=client, comment="on Spark", evaluation_data=True
@@ -131,11 +154,73 @@ def test_executors_load_a_saved_explainer(
 
 
 @pytest.mark.parametrize("how", ["killed", "failed"])
+@pytest.mark.parametrize("of", ["frame", "files"])
 def test_a_task_that_ends_early_is_repeated_and_leaves_nothing(
-    session: SparkSession, client: ExplanationClient, run: Run, how: str
+    session: SparkSession, client: ExplanationClient, run: Run, files: Path, of: str, how: str
 ) -> None:
     ending = executors.Ending(explainer(), partition=0, how=how)
-    check(client, explain_spark(ending, frame(session), run=client, evaluation_data=True), run)
+    rows = files if of == "files" else frame(session)
+    # In small batches, so that some shards are written before the end.
+    found = check(client, explain_spark(ending, rows, run=client, evaluation_data=True, batch_size=20), run)
+    if of == "files":
+        check_order(found)
+
+
+@pytest.mark.parametrize("kind", ["path", "dataset"])
+def test_files_are_explained_in_their_order(
+    session: SparkSession, client: ExplanationClient, run: Run, files: Path, kind: str
+) -> None:
+    rows: Any = str(files) if kind == "path" else ds.dataset(files, format="parquet")
+    info = explain_spark(
+        executors.Small(explainer()), rows, session=session, run=client, evaluation_data=True, n_rows=900
+    )
+    check_order(check(client, info, run))
+
+
+def test_a_task_explains_several_small_files(
+    client: ExplanationClient, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rows").mkdir()
+    for number in range(36):
+        ROWS[25 * number : 25 * number + 25].to_parquet(tmp_path / "rows" / f"{number:02}.parquet")
+    # Executors are elsewhere.
+    monkeypatch.chdir(tmp_path)
+    check_order(check(client, explain_spark(explainer(), "rows", run=client, evaluation_data=True), run))
+
+
+def test_files_are_cut_to_the_top_as_the_whole_would_be(client: ExplanationClient, files: Path) -> None:
+    info = explain_spark(explainer(), files, run=client, top_k=4, visualize=False)
+    cut, wanted = client.download_model_explanation(info.id), explainer().explain_global(ROWS)
+    assert cut.get_ranked_global_names().tolist() == wanted.get_ranked_global_names(4).tolist()
+    assert np.array_equal(cut.get_ranked_local_names(), wanted.get_ranked_local_names(4))
+
+
+def test_categories_and_texts_are_those_of_a_stream(client: ExplanationClient, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    rows = pd.DataFrame(
+        {
+            "age": rng.integers(18, 90, 300),
+            "city": rng.choice(["Bern", "Oslo", "Riga"], 300),
+            "size": pd.Categorical(rng.choice(["S", "M", "L"], 300), categories=["S", "M", "L", "XL"]),
+        }
+    )
+    encode = make_column_transformer((OneHotEncoder(), ["city", "size"]), remainder="passthrough")
+    model = make_pipeline(encode, LogisticRegression()).fit(rows, rows["age"] > 50)
+    rows.to_parquet(tmp_path / "rows.parquet", row_group_size=40)
+    of_rows = TabularExplainer(model, rows[:50], show_progress=False)
+    found, wanted = (
+        client.download_model_explanation(info.id)
+        for info in (
+            explain_spark(of_rows, tmp_path / "rows.parquet", run=client, evaluation_data=True),
+            client.upload_stream(of_rows, tmp_path / "rows.parquet", evaluation_data=True),
+        )
+    )
+    np.testing.assert_allclose(found.local_importance_values, wanted.local_importance_values, rtol=1e-12, atol=1e-12)
+    assert found.data is not None
+    assert wanted.data is not None
+    assert found.data == wanted.data
+    assert found.data.to_frame()["city"].tolist() == rows["city"].tolist()
+    assert found.data.to_frame()["size"].tolist() == rows["size"].tolist()
 
 
 def test_a_job_that_fails_lists_nothing_and_leaves_nothing(
@@ -157,8 +242,34 @@ def test_a_frame_that_cannot_be_explained_says_why(session: SparkSession, client
         explain_spark(explainer(), frame(session).limit(0), run=client)
     with pytest.raises(InvalidArgumentError, match="a DataFrame of Spark"):
         explain_spark(explainer(), ROWS, run=client)  # type: ignore[arg-type]
+    for name, wrong in (("n_rows", 0), ("n_rows", 9.0), ("batch_size", 0), ("batch_size", "20"), ("top_k", 13)):
+        with pytest.raises(InvalidArgumentError, match=f"{name}={wrong!r}"):
+            explain_spark(explainer(), frame(session), run=client, **{name: wrong})  # type: ignore[arg-type]
     with pytest.raises(InvalidArgumentError, match="top_k=0"):
         explain_spark(explainer(), frame(session), run=client, top_k=0)
+    assert client.list_model_explanations() == []
+
+
+def test_files_that_cannot_be_explained_say_why(client: ExplanationClient, files: Path, tmp_path: Path) -> None:
+    def refused(rows: Any, match: str, error: type[Exception] = InvalidArgumentError, **more: Any) -> None:
+        with pytest.raises(error, match=match):
+            explain_spark(more.pop("of", explainer()), rows, run=client, **more)
+
+    refused(tmp_path / "nothing", "can't be read as Parquet")
+    (tmp_path / "empty").mkdir()
+    refused(tmp_path / "empty", "without a Parquet file")
+    ROWS[:0].to_parquet(tmp_path / "none.parquet")
+    refused(tmp_path / "none.parquet", "no rows", InvalidExplanationError)
+    ROWS.drop(columns="c11").to_parquet(tmp_path / "few.parquet")
+    refused(tmp_path / "few.parquet", "lack 'c11'")
+    refused(files, "n_rows=901, and the files have 900 rows", n_rows=901)
+    refused(files, "pass a SparkSession", session="local")
+    refused(ds.dataset(files).filter(ds.field("c0") > 0), "is filtered")
+    refused(ds.dataset(pa.table({"c0": [1.0]})), "InMemoryDataset")
+    elsewhere = executors.Elsewhere(explainer(), str(files / "2.parquet"))
+    refused(files, "can't find what the driver found.*2.parquet", of=elsewhere)
+    (files / "2.parquet").write_text("no longer")
+    refused(files, "2.parquet.*can't be read as Parquet")
     assert client.list_model_explanations() == []
 
 

@@ -23,7 +23,7 @@ class Small:
             sizes.SHARD_BYTES = 300
         return self._explainer.explain_batches(self.through(batches), **more)
 
-    def through(self, batches: Iterator[Any]) -> Iterator[Any]:
+    def through(self, batches: Any) -> Any:
         return batches
 
 
@@ -36,15 +36,35 @@ class Ending(Small):
         self._how = how
         self._attempts = attempts
 
-    def through(self, batches: Iterator[Any]) -> Iterator[Any]:
+    def through(self, batches: Any) -> Iterator[Any]:
         from pyspark import TaskContext
 
         context = TaskContext.get()
-        ends = context.partitionId() == self._partition and context.attemptNumber() < self._attempts
-        for batch in batches:
+        ends = (
+            context is not None
+            and context.partitionId() == self._partition
+            and context.attemptNumber() < self._attempts
+        )
+        n_rows = 0
+        # Of files a task gets a dataset.
+        for batch in batches.to_batches() if hasattr(batches, "to_batches") else batches:
             for start in range(0, batch.num_rows, 20):
                 yield batch.slice(start, 20)
-                if ends and start >= 100:
+                n_rows += 20
+                if ends and n_rows > 80:
                     if self._how == "killed":
                         os._exit(9)
                     raise ValueError("this task was to fail")
+
+
+class Elsewhere(Small):
+    """An explainer on whose executors a file has another name."""
+
+    def __init__(self, explainer: Any, path: str) -> None:
+        super().__init__(explainer)
+        self._path = path
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if os.path.exists(self._path):
+            os.rename(self._path, self._path + ".elsewhere")
