@@ -10,8 +10,9 @@ from typing import Any
 class Small:
     """An explainer whose executors write small shards, so that a partition has several."""
 
-    def __init__(self, explainer: Any) -> None:
+    def __init__(self, explainer: Any, shard_bytes: int = 300) -> None:
         self._explainer = explainer
+        self._shard_bytes = shard_bytes
 
     def explain_batches(self, batches: Any, **more: Any) -> Any:
         from pyspark import TaskContext
@@ -20,7 +21,7 @@ class Small:
 
         # The driver asks too, for the names of the features, and is other tests' process.
         if TaskContext.get() is not None:
-            sizes.SHARD_BYTES = 300
+            sizes.SHARD_BYTES = self._shard_bytes
         return self._explainer.explain_batches(self.through(batches), **more)
 
     def through(self, batches: Any) -> Any:
@@ -30,8 +31,8 @@ class Small:
 class Ending(Small):
     """Ends the first attempt at a partition, or all of them, after some rows: the process, or only the task."""
 
-    def __init__(self, explainer: Any, *, partition: int, how: str, attempts: int = 1) -> None:
-        super().__init__(explainer)
+    def __init__(self, explainer: Any, shard_bytes: int = 300, *, partition: int, how: str, attempts: int = 1) -> None:
+        super().__init__(explainer, shard_bytes)
         self._partition = partition
         self._how = how
         self._attempts = attempts
