@@ -23,6 +23,7 @@ from explanation_client.explainers.inputs import Schema, Table, read_table
 from explanation_client.explanation import Explanation
 from explanation_client.info import ExplanationInfo
 from explanation_client.progress import progress_bar
+from explanation_client.streams.files import parquet_dataset
 
 if TYPE_CHECKING:
     from explanation_client.explainers.base import Explainer
@@ -193,31 +194,6 @@ def _joined(pieces: list[NDArray[Any]]) -> NDArray[Any]:
         at -= piece.shape[1]
         whole[:, at : at + piece.shape[1]] = piece
     return whole
-
-
-def parquet_dataset(path: str | os.PathLike[str]) -> Any:
-    """Return the Arrow dataset of a Parquet file or folder.
-
-    Raises
-    ------
-    InvalidArgumentError
-        There is nothing of the kind under the path.
-
-    """
-    import pyarrow as pa
-    import pyarrow.dataset as ds
-
-    try:
-        found = ds.dataset(path, format="parquet")
-    except (OSError, pa.ArrowInvalid) as error:
-        raise InvalidArgumentError(
-            f"the evaluation examples are the path {os.fspath(path)!r}, which can't be read as Parquet: {error}"
-        ) from error
-    if not found.files:
-        raise InvalidArgumentError(
-            f"the evaluation examples are the folder {os.fspath(path)!r}, without a Parquet file"
-        )
-    return found
 
 
 def _scan(dataset: Any, size: int) -> Iterator[Any]:

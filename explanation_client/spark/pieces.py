@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from explanation_client.errors import InvalidArgumentError, InvalidExplanationError
-from explanation_client.explainers.streams import parquet_dataset
+from explanation_client.streams.files import parquet_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
