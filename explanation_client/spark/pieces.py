@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     # File, number in the file, rows.
     _RowGroup = tuple[ParquetFileFragment, int, int]
 
-# A task that is lost costs the half of its piece, on average; one that is begun costs a tenth of a second, and brings a
-# sample of its own.
+# A task that is lost costs the half of its piece, on average; each task brings a sample of its own, and a few files.
 _PIECE_BYTES = 64 << 20
 _PIECES_PER_CORE = 4
 # Footers are read side by side: each takes a round trip or two.
