@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from explanation_client.errors import InvalidArgumentError, InvalidExplanationError
-from explanation_client.streams.files import parquet_dataset
+from explanation_client.streams.files import parquet_dataset, row_groups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,14 +24,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pyarrow.dataset import Dataset, ParquetFileFragment
 
-    # File, number in the file, rows.
-    _RowGroup = tuple[ParquetFileFragment, int, int]
+    from explanation_client.streams.files import RowGroup
 
 # A task that is lost costs the half of its piece, on average; each task brings a sample of its own, and a few files.
 _PIECE_BYTES = 64 << 20
 _PIECES_PER_CORE = 4
-# Footers are read side by side: each takes a round trip or two.
-_FOOTERS_AT_A_TIME = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +116,7 @@ def cut_files(source: Any, *, n_cores: int, at_most: int, dumps: Callable[[Any],
     if not isinstance(source, ds.Dataset) and os.path.exists(source):
         source = os.path.abspath(source)  # executors work in folders of their own
     dataset = source if isinstance(source, ds.Dataset) else parquet_dataset(source)
-    groups = _row_groups(dataset)
+    groups = _groups_of(dataset)
     sizes = np.array([n_rows for _, _, n_rows in groups], np.int64)
     n_rows = int(sizes.sum())
     if not n_rows:
@@ -146,9 +142,8 @@ def divide(sizes: NDArray[np.int64], n_parts: int) -> list[NDArray[np.intp]]:
     return np.split(places, np.flatnonzero(np.diff(parts)) + 1)
 
 
-def _row_groups(dataset: Any) -> list[_RowGroup]:
+def _groups_of(dataset: Any) -> list[RowGroup]:
     """Return file, number and rows of all row groups, in order."""
-    import pyarrow as pa
     import pyarrow.dataset as ds
 
     if not isinstance(dataset, ds.FileSystemDataset) or not isinstance(dataset.format, ds.ParquetFileFormat):
@@ -163,17 +158,10 @@ def _row_groups(dataset: Any) -> list[_RowGroup]:
             "the dataset is filtered: pass it without the filter, or the filtered rows as a DataFrame of Spark"
         ) from error
 
-    def groups_of(fragment: ParquetFileFragment) -> list[_RowGroup]:
-        try:
-            return [(fragment, group.id, group.num_rows) for group in fragment.row_groups]
-        except (OSError, pa.ArrowInvalid) as error:
-            raise InvalidArgumentError(f"{fragment.path!r} can't be read as Parquet: {error}") from error
-
-    with ThreadPoolExecutor(_FOOTERS_AT_A_TIME) as pool:
-        return [group for groups in pool.map(groups_of, fragments) for group in groups]
+    return row_groups(fragments)
 
 
-def _by_file(groups: Sequence[_RowGroup]) -> Iterator[tuple[ParquetFileFragment, tuple[int, ...]]]:
+def _by_file(groups: Sequence[RowGroup]) -> Iterator[tuple[ParquetFileFragment, tuple[int, ...]]]:
     """Yield the files of row groups, each with the numbers of its own."""
     for _, found in groupby(groups, key=lambda group: id(group[0])):
         files, numbers, _ = zip(*found, strict=True)

@@ -169,7 +169,11 @@ class _Part:
         files = Files(writer, plan.sizes(n_features, n_outputs))
         dtype = np.dtype(batches.dtype)
         self._shards = LocalShards(files, batches.features, dtype, plan.top_k) if plan.include_local else None
-        self._sample = Reservoir(n_outputs, n_features, seed=plan.seed, part=plan.part) if plan.include_sample else None
+        self._sample = (
+            Reservoir(n_outputs, n_features, seed=plan.seed, part=plan.part, n_rows=plan.n_rows)
+            if plan.include_sample
+            else None
+        )
         self._rows = RowShards(files) if plan.include_rows else None
         self._writer = writer
         self._moments: Moments | None = None

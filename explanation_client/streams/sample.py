@@ -6,6 +6,7 @@ put together by the same rule, without knowing how many rows each part had, and 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -110,10 +111,13 @@ class Reservoir:
     n_outputs, n_features : int
     seed, part : int
         The same two give the same rows, in whatever batches they come.
+    n_rows : int, optional
+        Rows of all parts together, where they are known: what draws a number that is surely too large for the sample
+        of all of them is left out at once.
 
     """
 
-    def __init__(self, n_outputs: int, n_features: int, *, seed: int, part: int) -> None:
+    def __init__(self, n_outputs: int, n_features: int, *, seed: int, part: int, n_rows: int | None = None) -> None:
         self._size = sample_size(n_outputs, n_features)
         pairs = n_outputs * n_features
         self._pairs = pairs if pairs <= _EXTREME_PAIRS else 0
@@ -125,7 +129,7 @@ class Reservoir:
         self._highest = np.zeros(self._pairs, np.int64)
         self._kept: list[Sampled] = []
         self._n_kept = 0
-        self._limit = 1.0
+        self._limit = 1.0 if n_rows is None else _surely_above(self._size, n_rows)
         self._seen = 0
 
     def add(
@@ -143,7 +147,7 @@ class Reservoir:
             stays |= _first_of_classes(predicted, drawn)
         if self._pairs:
             stays[self._extremes(values, moments)] = True
-        if stays.any():
+        if stays.any() or not self._kept:
             draws = self._draws(np.arange(self._seen, self._seen + n_rows), drawn, predicted)
             self._kept.append(Sampled(draws=draws, values=values, data=data).take(stays))
             self._n_kept += int(stays.sum())
@@ -185,6 +189,11 @@ class Reservoir:
             self._limit = float(draws.drawn[uniform].max())
         self._kept = [replace(whole, draws=draws).take(stays)]
         self._n_kept = int(stays.sum())
+
+
+def _surely_above(n_smallest: int, n_rows: int) -> float:
+    """Return a number that the smallest draws of the rows are below: in one sample of 10^14 they are not."""
+    return (n_smallest + 8 * math.sqrt(n_smallest) + 64) / n_rows
 
 
 def stacked(samples: Sequence[Sampled]) -> Sampled:

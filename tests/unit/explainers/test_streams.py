@@ -151,6 +151,13 @@ def test_the_number_of_rows_is_known_where_it_can_be(tmp_path: Path) -> None:
     assert explainer.explain_batches(written(tmp_path)).n_rows == 300
     assert explainer.explain_batches(ROWS).n_rows == 300
     assert explainer.explain_batches(batches()).n_rows is None
+    whole = ds.dataset(tmp_path, format="parquet")
+    assert explainer.explain_batches(whole).n_rows == 300
+    assert explainer.explain_batches(whole.filter(ds.field("a") > 1e9)).n_rows == 0
+    first, _ = whole.get_fragments()
+    some = ds.FileSystemDataset([first.subset(row_group_ids=[0, 3])], whole.schema, whole.format, whole.filesystem)
+    stream = explainer.explain_batches(some)
+    assert stream.n_rows == sum(batch.values.shape[1] for batch in stream) == 70
 
 
 def test_a_bad_batch_is_named_by_its_number() -> None:

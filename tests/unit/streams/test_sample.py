@@ -19,9 +19,15 @@ def small_samples(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def sample_of(
-    values: np.ndarray, ends: tuple[int, ...], *, seed: int = 0, part: int = 0, predicted: np.ndarray | None = None
+    values: np.ndarray,
+    ends: tuple[int, ...],
+    *,
+    seed: int = 0,
+    part: int = 0,
+    predicted: np.ndarray | None = None,
+    n_rows: int | None = None,
 ) -> Sampled:
-    reservoir = Reservoir(values.shape[0], values.shape[2], seed=seed, part=part)
+    reservoir = Reservoir(values.shape[0], values.shape[2], seed=seed, part=part, n_rows=n_rows)
     for first, end in zip((0, *ends), (*ends, values.shape[1]), strict=True):
         batch = values[:, first:end]
         rows = EvaluationData(names=("number",), columns=(np.arange(first, end),))
@@ -53,6 +59,17 @@ def test_the_same_rows_are_chosen_whatever_batches_they_come_in() -> None:
     assert sorted(one.draws.rows) == sorted(many.draws.rows)
     other = sample_of(values, (), seed=1, predicted=predicted)
     assert sorted(one.draws.rows) != sorted(other.draws.rows)
+
+
+def test_the_same_rows_are_chosen_where_their_number_is_known() -> None:
+    values = values_of(2, 2_000, 3)
+    predicted = (values[1].sum(axis=1) > 2).astype(np.int32)
+    ends = tuple(range(300, 2_000, 300))
+    one, known = (sample_of(values, ends, predicted=predicted, n_rows=n_rows) for n_rows in (None, 2_000))
+    assert sorted(one.draws.rows) == sorted(known.draws.rows)
+    # A part of very many rows may have none of the sample, nor extremes where there are too many pairs.
+    wide = values_of(1, 30, 500)
+    assert len(sample_of(wide, (10,), n_rows=10**12).draws.rows) == 0
 
 
 def test_few_rows_are_all_there() -> None:
