@@ -132,13 +132,20 @@ def remove(tracking: Tracking, run: RunRecord, explanation_id: str, *, deadline:
 
 
 def highlight_latest(tracking: Tracking, run: RunRecord, *, deadline: Deadline) -> None:
-    """Set the run's highlights to those of the latest explanation of its list, where they are of none of them."""
+    """Set the run's highlights to those of the latest explanation of its list, where they are of none of them.
+
+    A failure is a warning: they only help searches.
+    """
     listed = [entry.info for entry in index_entries(run.tags)]
-    if listed and run.tags.get(LATEST) not in {info.id for info in listed}:
-        tags = highlight_tags(listed[-1])
+    if not listed or run.tags.get(LATEST) in {info.id for info in listed}:
+        return
+    tags = highlight_tags(listed[-1])
+    try:
         retrying(
             lambda: tracking.log(run.run_id, tags=tags, metrics={}), deadline=deadline, what="setting the run's tags"
         )
+    except (StorageError, RunNotFoundError) as error:
+        warnings.warn(f"searches do not find the explanations of run {run.run_id} yet: {error}", stacklevel=3)
 
 
 def _highlight_another(tracking: Tracking, run: RunRecord, deleted: str, deadline: Deadline) -> None:

@@ -11,6 +11,7 @@ import click
 from explanation_client.cli.options import check_server, client_of, run_options, said_plainly, server_option
 from explanation_client.cli.tables import open_console, size_of, table_of
 from explanation_client.display import shown
+from explanation_client.errors import RunNotFoundError, StorageError
 from explanation_client.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -32,21 +33,32 @@ _SEARCH_SECONDS = 300.0
 def verify(run_id: str | None, tracking_uri: str | None, every: bool, explanation_id: str | None, repair: bool) -> None:
     """Read every stored byte of a run's explanations and compare it with what was uploaded.
 
-    Exits 1 if anything is damaged or missing. With --all and --repair every run of the server is looked through: the
-    tags that tell which have explanations may be what is lost.
+    Exits 1 if anything is damaged or missing, or could not be read. With --all and --repair every run of the server is
+    looked through: the tags that tell which have explanations may be what is lost.
     """
     if every == (run_id is not None) or (every and explanation_id is not None):
         raise click.UsageError("Name one run (and with --id one explanation), or pass --all.")
     console = open_console()
     runs = [run_id] if run_id is not None else _all_runs(tracking_uri, unlisted=repair)
     found: list[tuple[str, Report]] = []
+    failed: dict[str, str] = {}
     with progress_bar("verifying", total=len(runs), unit="run") as advance:
         for each in runs:
-            found += [(each, report) for report in client_of(each, tracking_uri).verify(explanation_id, repair=repair)]
+            try:
+                reports = client_of(each, tracking_uri).verify(explanation_id, repair=repair)
+            except (StorageError, RunNotFoundError) as error:
+                # Of many runs one may have a store that this machine does not reach, or be deleted meanwhile.
+                if not every:
+                    raise
+                failed[each] = str(error)
+            else:
+                found += [(each, report) for report in reports]
             advance(1)
     _show_reports(console, found, with_runs=every)
+    for each, why in failed.items():
+        click.echo(f"{each}: not verified: {shown(why, length=500)}", err=True)
     # What an interrupted upload left behind, and nobody lists, is garbage, not damage.
-    if any(report.problems and (report.committed or report.listed) for _, report in found):
+    if failed or any(report.problems and (report.committed or report.listed) for _, report in found):
         sys.exit(1)
 
 

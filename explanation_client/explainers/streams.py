@@ -23,13 +23,10 @@ from explanation_client.explainers.inputs import Schema, Table, read_table
 from explanation_client.explanation import Explanation
 from explanation_client.info import ExplanationInfo
 from explanation_client.progress import progress_bar
-from explanation_client.streams.files import count_rows, parquet_dataset
+from explanation_client.streams.files import count_rows, parquet_dataset, scan
 
 if TYPE_CHECKING:
     from explanation_client.explainers.base import Explainer
-
-# Arrow reads ahead by itself: a few batches and one file are enough, and stay small.
-_READ_AHEAD = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +67,7 @@ def read_stream(rows: Any) -> RowStream:
     if isinstance(rows, (str, os.PathLike)):
         rows = parquet_dataset(rows)
     if is_instance_of(rows, "pyarrow.dataset", "Dataset"):
-        return RowStream(open=lambda size: _scan(rows, size), n_rows=count_rows(rows))
+        return RowStream(open=lambda size: scan(rows, size), n_rows=count_rows(rows))
     if is_instance_of(rows, "pyarrow", "RecordBatchReader") or isinstance(rows, Iterator):
         return RowStream(open=lambda _: rows)
     if isinstance(rows, (list, tuple)) and rows and not np.isscalar(rows[0]) and getattr(rows[0], "ndim", 2) == 2:
@@ -194,11 +191,6 @@ def _joined(pieces: list[NDArray[Any]]) -> NDArray[Any]:
         at -= piece.shape[1]
         whole[:, at : at + piece.shape[1]] = piece
     return whole
-
-
-def _scan(dataset: Any, size: int) -> Iterator[Any]:
-    # One thread: several would decode whole files ahead of an explainer that takes longer than they do.
-    yield from dataset.to_batches(batch_size=size, batch_readahead=_READ_AHEAD, fragment_readahead=1, use_threads=False)
 
 
 def _slices(table: Table, size: int) -> Iterator[Table]:

@@ -7,6 +7,7 @@ import numbers
 import os
 import pickle
 import re
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from explanation_client.client import DEFAULT_TIMEOUT, ExplanationClient
@@ -90,8 +91,8 @@ def explain_spark(
     engineered, batch_size, seed
         As there.
     n_rows : int, optional
-        How many rows a DataFrame has, where it is known. Shards are then as large as they must be for one explanation
-        to hold all of them; without it there is room for some 20 GB of importances, or more. Files tell it themselves.
+        How many rows a DataFrame has, about, where it is known. Shards are then as large as they must be for one
+        explanation to hold all of them; without it there is less room. Files tell it themselves.
     timeout : float
         Seconds for each file, and for each request of the driver.
 
@@ -121,12 +122,15 @@ def explain_spark(
     store = client.stream_target(model_id)
     task = Task(
         explainer=explainer, artifacts=store.artifacts, request=request, batch_size=batch_size, engineered=engineered,
-        n_rows=sum(piece.n_rows for piece in pieces) or n_rows, n_parts=len(pieces) or n_parts, timeout=timeout,
+        n_rows=sum(piece.n_rows for piece in pieces) or n_rows, is_counted=bool(pieces),
+        n_parts=len(pieces) or n_parts, timeout=timeout,
     )  # fmt: skip
     results = frame.mapInArrow(PieceTask(task, pieces) if pieces else PartitionTask(task), RESULTS).persist(level)
     try:
         parts, samples = _run(results, failures)
-        stored = commit_parts(store.artifacts, parts, samples, request, timeout=timeout)
+        stored = commit_parts(
+            store.artifacts, parts, samples, request, is_known=task.n_rows is not None, timeout=timeout
+        )
     except BaseException as error:
         if not isinstance(error.__cause__, StorageError):  # else there is nobody to delete anything
             delete_strays(store.artifacts, request.folder, kept=(), timeout=timeout)
@@ -135,6 +139,9 @@ def explain_spark(
         # The session may have ended by now, which is no failure of what is stored, nor the one to tell of.
         with contextlib.suppress(*failures):
             results.unpersist()
+    found = stored.committed.manifest.info.n_rows
+    if n_rows is not None and n_rows != found:
+        warnings.warn(f"n_rows={n_rows!r}, and the DataFrame had {found:,} rows: all are explained", stacklevel=2)
     info = store.enter(stored, log_metrics=log_metrics, describe_run=describe_run)
     committed = stored.committed
     kept = [committed.name, PAGE, *(entry.name for entry in committed.manifest.files)]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from explanation_client.errors import InvalidArgumentError, InvalidExplanationError
-from explanation_client.streams.files import parquet_dataset, row_groups
+from explanation_client.streams.files import parquet_dataset, parquet_files, row_groups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,12 +76,12 @@ class Piece:
                 f"an executor can't find what the driver found: {error}. Executors read the files themselves: put them "
                 "where all machines reach them, a folder that all mount or an object store, or pass a DataFrame"
             ) from error
-        except IndexError:
-            found = 0
+        except IndexError:  # there are fewer row groups
+            found = -1
         if found != self.n_rows:
             raise InvalidArgumentError(
-                f"{', '.join(files.files[:3])} changed: there were {self.n_rows:,} rows in some row groups, and now "
-                f"there are {found:,}. Explain files that stay as they are"
+                f"{', '.join(files.files[:3])} changed: row groups that had {self.n_rows:,} rows are no longer there. "
+                "Explain files that stay as they are"
             )
         return ds.FileSystemDataset(fragments, files.schema, files.format, files.filesystem)
 
@@ -146,18 +146,16 @@ def _groups_of(dataset: Any) -> list[RowGroup]:
     """Return file, number and rows of all row groups, in order."""
     import pyarrow.dataset as ds
 
-    if not isinstance(dataset, ds.FileSystemDataset) or not isinstance(dataset.format, ds.ParquetFileFormat):
+    fragments = parquet_files(dataset)
+    if fragments is None:
+        is_parquet = isinstance(dataset, ds.FileSystemDataset) and isinstance(dataset.format, ds.ParquetFileFormat)
+        what = "filtered" if is_parquet else f"a {type(dataset).__qualname__}"
         raise InvalidArgumentError(
-            f"the dataset is a {type(dataset).__qualname__}: executors read the files of one Parquet dataset, as "
-            "pyarrow.dataset.dataset(path) makes it. Use upload_stream() for others"
+            f"the dataset is {what}: executors read the files of one Parquet dataset, as pyarrow.dataset.dataset(path) "
+            "makes it. Pass the rows as a DataFrame of Spark, or use upload_stream()"
         )
-    try:
-        fragments = list(dataset.get_fragments())
-    except ValueError as error:
-        raise InvalidArgumentError(
-            "the dataset is filtered: pass it without the filter, or the filtered rows as a DataFrame of Spark"
-        ) from error
-
+    if any(fragment.buffer is not None for fragment in fragments):
+        raise InvalidArgumentError("the dataset is in memory, where executors can't read it: use upload_stream()")
     return row_groups(fragments)
 
 

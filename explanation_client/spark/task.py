@@ -37,6 +37,7 @@ class Task:
     batch_size: int | None
     engineered: bool
     n_rows: int | None
+    is_counted: bool
     n_parts: int
     timeout: float
 
@@ -46,7 +47,9 @@ class Task:
             self.explainer, rows, batch_size=self.batch_size, engineered=self.engineered,
             include_rows=self.request.evaluation_data,
         )  # fmt: skip
-        plan = self.request.plan(stream.features, part=number, n_parts=self.n_parts, n_rows=self.n_rows)
+        plan = self.request.plan(
+            stream.features, part=number, n_parts=self.n_parts, n_rows=self.n_rows, is_counted=self.is_counted
+        )
         writer = StreamWriter(self.artifacts, self.request.folder, timeout=self.timeout, at_a_time=1)
         try:
             done = explain_partition(stream, writer, plan)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from explanation_client.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
+    import pyarrow
     from pyarrow.dataset import ParquetFileFragment
 
     # File, number and rows of a row group.
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 # Footers are read side by side: each takes a round trip or two.
 _FOOTERS_AT_A_TIME = 16
+# Row groups that are read together, by their size on disk: fewer requests, and some more memory.
+_BYTES_AT_A_TIME = 32 << 20
 
 
 def parquet_dataset(path: str | os.PathLike[str]) -> Any:
@@ -70,12 +73,46 @@ def count_rows(dataset: Any) -> int:
 
     Its own ``count_rows()`` counts the whole files where it is of some of their row groups.
     """
+    fragments = parquet_files(dataset)
+    if fragments is None:
+        return int(dataset.count_rows())
+    return sum(n_rows for _, _, n_rows in row_groups(fragments))
+
+
+def parquet_files(dataset: Any) -> list[ParquetFileFragment] | None:
+    """Return the files of an Arrow dataset; None where they are not of Parquet, or where it is filtered."""
     import pyarrow.dataset as ds
 
-    if isinstance(dataset, ds.FileSystemDataset) and isinstance(dataset.format, ds.ParquetFileFormat):
-        try:
-            fragments = list(dataset.get_fragments())
-        except ValueError:  # it is filtered
-            return int(dataset.count_rows())
-        return sum(n_rows for _, _, n_rows in row_groups(fragments))
-    return int(dataset.count_rows())
+    if not isinstance(dataset, ds.FileSystemDataset) or not isinstance(dataset.format, ds.ParquetFileFormat):
+        return None
+    try:
+        return list(dataset.get_fragments())
+    except ValueError:
+        return None
+
+
+def scan(dataset: Any, batch_rows: int) -> Iterator[pyarrow.RecordBatch]:
+    """Yield the rows of an Arrow dataset in batches of so many rows at most, in their order.
+
+    Memory holds a few row groups. Arrow keeps what it has read of a file until the file is closed, and reads several
+    files ahead on several threads: here each file is opened again for every 32 MiB, and read on one.
+    """
+    fragments = parquet_files(dataset)
+    for part in [dataset] if fragments is None else _parts(fragments):
+        more = {} if fragments is None else {"schema": dataset.schema}
+        yield from part.to_batches(batch_size=batch_rows, batch_readahead=2, use_threads=False, **more)
+
+
+def _parts(fragments: Sequence[ParquetFileFragment]) -> Iterator[ParquetFileFragment]:
+    """Yield files in parts of some row groups."""
+    for fragment in fragments:
+        chosen: list[int] = []
+        n_bytes = 0
+        for group in fragment.row_groups:
+            if chosen and n_bytes + group.total_byte_size > _BYTES_AT_A_TIME:
+                yield fragment.subset(row_group_ids=chosen)
+                chosen, n_bytes = [], 0
+            chosen.append(group.id)
+            n_bytes += group.total_byte_size
+        if chosen:
+            yield fragment.subset(row_group_ids=chosen)

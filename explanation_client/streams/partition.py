@@ -43,6 +43,8 @@ class PartitionPlan:
         About how many there are.
     n_rows : int, optional
         Rows of all parts together, where they are known.
+    is_counted : bool
+        That number is right; otherwise somebody said so.
 
     """
 
@@ -54,6 +56,7 @@ class PartitionPlan:
     part: int = 0
     n_parts: int = 1
     n_rows: int | None = None
+    is_counted: bool = True
 
     def sizes(self, n_features: int, n_outputs: int) -> ShardSizes:
         """Return how large shards are of so many features and outputs."""
@@ -169,8 +172,9 @@ class _Part:
         files = Files(writer, plan.sizes(n_features, n_outputs))
         dtype = np.dtype(batches.dtype)
         self._shards = LocalShards(files, batches.features, dtype, plan.top_k) if plan.include_local else None
+        counted = plan.n_rows if plan.is_counted else None
         self._sample = (
-            Reservoir(n_outputs, n_features, seed=plan.seed, part=plan.part, n_rows=plan.n_rows)
+            Reservoir(n_outputs, n_features, seed=plan.seed, part=plan.part, n_rows=counted)
             if plan.include_sample
             else None
         )

@@ -14,10 +14,12 @@ from explanation_client.format.layout import DataLayout, columns_layout
 from explanation_client.format.v1.stream import Job, row_jobs, shard_jobs, top_of
 from explanation_client.importances import FloatArray, Importances
 from explanation_client.store.stream import StreamWriter
-from explanation_client.streams.sizes import ShardSizes, check_files
+from explanation_client.streams.sizes import ShardSizes, check_files, local_files
 
-# Beside its value, a ranked importance has its feature (2 bytes, of very many 4) and each row the sum of the rest.
-_INDEX_BYTES = 4
+# Beside its value, a ranked importance has its feature, and each row of an output the sum over all features.
+_INDEX_BYTES, _TOTAL_BYTES = 4, 8
+# What Python has of each text beside its characters.
+_TEXT_BYTES = 48
 
 
 class Files:
@@ -39,6 +41,18 @@ class Files:
         """Return how many bytes the next shard of such rows has, at least those of one row."""
         return max(row_bytes, self._sizes.shard_bytes(row_bytes, n_written=self._n_written))
 
+    def expect(self, row_bytes: int, n_files: int) -> None:
+        """Hold what is still to come to what a manifest lists, as far as that is known.
+
+        Raises
+        ------
+        LimitExceededError
+            Shards of such rows, which are so many files each, will be too many.
+
+        """
+        if self._sizes.n_rows is not None:
+            check_files(self._sizes.least_files(row_bytes, n_files), n_rows=self._sizes.n_rows, is_known=True)
+
     def submit(self, jobs: Sequence[Job], *, n_rows: int) -> None:
         """Write files, after which so many rows are stored.
 
@@ -51,7 +65,7 @@ class Files:
 
         """
         self._n_written += len(jobs)
-        check_files(self._n_written, n_rows=n_rows)
+        check_files(self._n_written, n_rows=n_rows, is_known=self._sizes.n_rows is not None)
         for job in jobs:
             self._writer.submit(job)
 
@@ -75,7 +89,7 @@ class LocalShards:
         self._features = features
         self._dtype = dtype
         self._top_k = top_k
-        self._pieces: list[tuple[FloatArray, bool]] = []
+        self._pieces: list[tuple[Importances, bool]] = []
         self._n_waiting = 0
         self._first = 0
         self._tops: dict[int, list[Importances]] = {}
@@ -86,13 +100,13 @@ class LocalShards:
         kept = values[1:] if mirrored else values
         outputs, n_rows, _ = kept.shape
         row_bytes = outputs * self._line_bytes
+        if self._first + self._n_waiting == 0:
+            self._files.expect(row_bytes, local_files(len(self._features), n_outputs=outputs, top_k=self._top_k))
         start = 0
         while start < n_rows:
             full = self._files.shard_bytes(row_bytes) // row_bytes
             end = min(n_rows, start + max(1, full - self._n_waiting))
-            # A part of a batch, as a view, would keep all of it.
-            copy = mirrored or end - start < n_rows
-            self._pieces.append((kept[:, start:end].astype(self._dtype, copy=copy), mirrored))
+            self._pieces.append((self._cut(kept[:, start:end], copy=mirrored or end - start < n_rows), mirrored))
             self._n_waiting += end - start
             start = end
             if self._n_waiting >= full:
@@ -110,12 +124,16 @@ class LocalShards:
         itemsize = self._dtype.itemsize
         if self._top_k is None:
             return len(self._features) * itemsize
-        return self._top_k * (itemsize + _INDEX_BYTES) + itemsize
+        return self._top_k * (itemsize + _INDEX_BYTES) + _TOTAL_BYTES
+
+    def _cut(self, values: FloatArray, *, copy: bool) -> Importances:
+        """Return what is stored of some rows; a part of a batch, as a view, would keep all of it."""
+        if self._top_k is not None:
+            return Importances(values.astype(self._dtype, copy=False)).ranked(self._top_k)
+        return Importances(values.astype(self._dtype, copy=copy))
 
     def _flush(self) -> None:
-        values, mirrored = _joined(self._pieces)
-        whole = Importances(values)
-        local = whole if self._top_k is None else whole.ranked(self._top_k)
+        local, mirrored = _joined(self._pieces)
         if mirrored != self._tops_mirrored:
             self._flush_tops()
             self._tops_mirrored = mirrored
@@ -133,7 +151,7 @@ class LocalShards:
 
     def _tops_are_full(self) -> bool:
         tops = [top for of_outputs in self._tops.values() for top in of_outputs]
-        n_bytes = sum(_bytes_of(top) for top in tops)
+        n_bytes = sum(top.nbytes for top in tops)
         n_rows = sum(top.shape[1] for top in next(iter(self._tops.values()), ()))
         return n_rows > 0 and n_bytes >= self._files.shard_bytes(-(-n_bytes // n_rows))
 
@@ -159,6 +177,7 @@ class RowShards:
         self._files = files
         self._pieces: list[EvaluationData] = []
         self._n_bytes = 0
+        self._all_bytes = 0
         self._first = 0
         self.layout: DataLayout | None = None
 
@@ -180,10 +199,13 @@ class RowShards:
                 f"{layout.columns} after {self.layout.columns}: cast the batches to the same types to store the rows"
             )
         ends = np.cumsum(row_sizes(rows))
+        self._all_bytes += int(ends[-1])
+        # Of all rows so far: batches may have texts of other lengths.
+        row_bytes = -(-self._all_bytes // (self._first + self._n_waiting + rows.n_rows))
         start = 0
         while start < rows.n_rows:
             before = int(ends[start - 1]) if start else 0
-            full = self._files.shard_bytes(-(-int(ends[-1]) // rows.n_rows))
+            full = self._files.shard_bytes(row_bytes)
             fits = int(np.searchsorted(ends, before + full - self._n_bytes, side="right"))
             end = min(rows.n_rows, max(start + (not self._pieces), fits))
             if end > start:
@@ -210,7 +232,10 @@ class RowShards:
 
 
 def row_sizes(rows: EvaluationData) -> NDArray[np.int64]:
-    """Return how many bytes each row has in a file, before compression: 8 for a number, and those of its texts."""
+    """Return how many bytes each row has in memory, about: 8 for a number, and those of its texts as Python has them.
+
+    In a file it has fewer.
+    """
     columns = rows.columns or ()
     sizes = np.full(rows.n_rows, 8 * len(columns), np.int64)
     for column in columns:
@@ -224,20 +249,26 @@ def row_sizes(rows: EvaluationData) -> NDArray[np.int64]:
 def _text_bytes(value: Any) -> int:
     if not isinstance(value, str):
         return 0
-    return len(value) if value.isascii() else len(value.encode())
+    return _TEXT_BYTES + (len(value) if value.isascii() else len(value.encode()))
 
 
-def _bytes_of(importances: Importances) -> int:
-    index = 0 if importances.index is None else importances.index.nbytes
-    return importances.values.nbytes + index + importances.totals.nbytes
-
-
-def _joined(pieces: list[tuple[FloatArray, bool]]) -> tuple[FloatArray, bool]:
-    """Return importances as one array, and whether output 0 is left out; empties the list."""
+def _joined(pieces: list[tuple[Importances, bool]]) -> tuple[Importances, bool]:
+    """Return importances as one, and whether output 0 is left out; empties the list."""
     mirrored = all(one for _, one in pieces)
-    arrays = [values if one == mirrored else np.concatenate([-values, values]) for values, one in pieces]
+    whole = _stacked([part if one == mirrored else _with_mirror(part) for part, one in pieces])
     pieces.clear()
-    return (arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=1)), mirrored
+    return whole, mirrored
+
+
+def _with_mirror(second: Importances) -> Importances:
+    """Return two outputs, of which this is the second and the first is its negation."""
+    if second.index is None:
+        return Importances(np.concatenate([-second.values, second.values]))
+    return Importances(
+        np.concatenate([-second.values, second.values]),
+        np.concatenate([second.index, second.index]),
+        np.concatenate([-second.totals, second.totals]),
+    )
 
 
 def _groups(local: Importances, *, mirrored: bool) -> list[tuple[int, Importances]]:
@@ -249,9 +280,11 @@ def _groups(local: Importances, *, mirrored: bool) -> list[tuple[int, Importance
     return [(output, local.take((slice(output, output + 1), slice(None)))) for output in range(2)]
 
 
-def _stacked(parts: list[Importances]) -> Importances:
-    return Importances(
-        np.concatenate([part.values for part in parts], axis=1),
-        np.concatenate([np.asarray(part.index) for part in parts], axis=1),
-        np.concatenate([part.totals for part in parts], axis=1),
-    )
+def _stacked(parts: Sequence[Importances]) -> Importances:
+    if len(parts) == 1:
+        return parts[0]
+    values = np.concatenate([part.values for part in parts], axis=1)
+    if not parts[0].is_ranked:
+        return Importances(values)
+    index = np.concatenate([np.asarray(part.index) for part in parts], axis=1)
+    return Importances(values, index, np.concatenate([part.totals for part in parts], axis=1))

@@ -9,8 +9,8 @@ from explanation_client.format import SHARD_BYTES
 from explanation_client.format.layout import TOP_RANKS
 from explanation_client.format.v1.tiles import MAX_BLOCK, split
 
-# A manifest of 256 KiB lists some 900 files: those of the parts, and a few of the whole.
-MAX_FILES = 850
+# A manifest of 256 KiB lists some 900 files: those of the parts, and a few of the whole; and there is a comment.
+MAX_FILES = 800
 # Where the number of rows is known there are at most so many shards of a kind, for those who read some rows.
 _MOST_SHARDS = 256
 # Where it is not, shards are twice as large after so many files of all parts.
@@ -19,7 +19,8 @@ _FILES_OF_A_SIZE = 128
 _SHARDS_OF_A_PART = 24
 # Readers refuse files of more than a gibibyte.
 _LARGEST = 896 << 20
-# A worker, one of several on its machine, holds a few shards at a time.
+# A worker, one of several on its machine, holds two or three shards at a time: where the number of rows is not known,
+# and larger ones may never be needed, this is enough.
 _LARGEST_OF_A_PART = 256 << 20
 
 
@@ -61,6 +62,13 @@ class ShardSizes:
         size = first << min(16, n_written * self.n_parts // _FILES_OF_A_SIZE)
         return min(size, _LARGEST if self.n_parts == 1 else _LARGEST_OF_A_PART)
 
+    def least_files(self, row_bytes: int, n_files: int) -> int:
+        """Return how many files of a kind there will be at least, whose shards are so many files each; 0 if unknown."""
+        if self.n_rows is None:
+            return 0
+        n_shards = -(-self.n_rows * row_bytes // self.shard_bytes(row_bytes, n_written=0))
+        return n_files * max(self.n_parts, n_shards)
+
 
 def files_at_end(n_features: int, *, n_outputs: int, top_k: int | None, include_local: bool, include_rows: bool) -> int:
     """Return how many files one shard of each kind is.
@@ -76,22 +84,32 @@ def files_at_end(n_features: int, *, n_outputs: int, top_k: int | None, include_
         What is stored.
 
     """
-    wide = len(list(split((0, n_features), MAX_BLOCK)))
-    if top_k is None:
-        local = wide + (n_features > TOP_RANKS)
-    else:
-        local = len(list(split((0, top_k), MAX_BLOCK // 2)))
-    groups = 2 if n_outputs == 2 else 1
-    return max(1, groups * local * include_local + wide * include_rows)
+    local = local_files(n_features, n_outputs=n_outputs, top_k=top_k)
+    tops = (2 if n_outputs == 2 else 1) * (top_k is None and n_features > TOP_RANKS)
+    rows = len(list(split((0, n_features), MAX_BLOCK)))
+    return max(1, (local + tops) * include_local + rows * include_rows)
+
+
+def local_files(n_features: int, *, n_outputs: int, top_k: int | None) -> int:
+    """Return how many files a shard of local importances is; the arguments are those of :func:`files_at_end`."""
+    blocks = split((0, n_features), MAX_BLOCK) if top_k is None else split((0, top_k), MAX_BLOCK // 2)
+    return (2 if n_outputs == 2 else 1) * len(list(blocks))
 
 
 def most_parts(files_at_end: int) -> int:
-    """Return into how many parts rows may be divided, so that a quarter of the files is left to large parts."""
-    return max(1, MAX_FILES * 3 // 4 // files_at_end)
+    """Return into how many parts rows may be divided, so that half of the files is left to large parts."""
+    return max(1, MAX_FILES // 2 // files_at_end)
 
 
-def check_files(n_files: int, *, n_rows: int) -> None:
+def check_files(n_files: int, *, n_rows: int, is_known: bool) -> None:
     """Hold the files of some rows to what a manifest lists.
+
+    Parameters
+    ----------
+    n_files : int
+    n_rows : int
+    is_known : bool
+        The number of all rows was known, so that shards are as large as they may be.
 
     Raises
     ------
@@ -100,8 +118,10 @@ def check_files(n_files: int, *, n_rows: int) -> None:
 
     """
     if n_files > MAX_FILES:
+        known = (
+            "" if is_known else "tell how many rows there are (a Parquet path does, explain_spark() takes n_rows=), "
+        )
         raise LimitExceededError(
-            f"{n_rows:,} rows are more than {MAX_FILES} files, and a manifest lists no more: let shards be larger by "
-            "telling how many rows there are (a Parquet path or dataset knows it, explain_spark() takes n_rows=), cut "
-            "rows with top_k=, or leave them out with include_local=False"
+            f"{n_rows:,} rows are more than {MAX_FILES} files, and an explanation has no more: {known}cut rows with "
+            "top_k=, leave them out with include_local=False, or divide the rows among several explanations"
         )

@@ -98,7 +98,13 @@ class StreamRequest:
         return folder_of(self.id)
 
     def plan(
-        self, features: tuple[str, ...], *, part: int = 0, n_parts: int = 1, n_rows: int | None = None
+        self,
+        features: tuple[str, ...],
+        *,
+        part: int = 0,
+        n_parts: int = 1,
+        n_rows: int | None = None,
+        is_counted: bool = True,
     ) -> PartitionPlan:
         """Return how a part of the rows is stored.
 
@@ -113,7 +119,7 @@ class StreamRequest:
         return PartitionPlan(
             top_k=self.top_k, include_local=self.include_local, include_rows=self.evaluation_data,
             include_sample=self.visualize and self.include_local, seed=self.seed,
-            part=part, n_parts=n_parts, n_rows=n_rows,
+            part=part, n_parts=n_parts, n_rows=n_rows, is_counted=is_counted,
         )  # fmt: skip
 
     def most_parts(self, n_features: int) -> int:
@@ -237,7 +243,7 @@ def store_stream(
         raise InvalidExplanationError("the stream has no rows: at least one is needed")
     part, sampled = done
     samples = {} if sampled is None else {part.part: sampled}
-    return commit_parts(artifacts, [part], samples, request, timeout=timeout)
+    return commit_parts(artifacts, [part], samples, request, is_known=batches.n_rows is not None, timeout=timeout)
 
 
 def commit_parts(
@@ -246,6 +252,7 @@ def commit_parts(
     samples: Mapping[int, Sampled],
     request: StreamRequest,
     *,
+    is_known: bool,
     timeout: float,
 ) -> StoredStream:
     """Return the explanation of parts that have been written, once it is stored, whole and read back.
@@ -257,6 +264,8 @@ def commit_parts(
     samples : mapping of int to Sampled
         By number of the part, what belongs to the sample of all rows; empty where there is none.
     request : StreamRequest
+    is_known : bool
+        The number of rows was known beforehand.
     timeout : float
         Seconds for each file.
 
@@ -270,8 +279,9 @@ def commit_parts(
     """
     writer = StreamWriter(artifacts, request.folder, timeout=timeout)
     try:
-        check_files(sum(len(part.files) for part in parts), n_rows=sum(part.n_rows for part in parts))
         merged = merge(parts, top_k=request.top_k, include_local=request.include_local)
+        n_files = len(merged.files) + len(merged.unfinished())
+        check_files(n_files, n_rows=merged.explanation.info.n_rows, is_known=is_known)
         sampled = sample_of_all(parts, samples) if samples else None
         for job in _last_jobs(artifacts, request.folder, merged, sampled, timeout):
             writer.submit(job)

@@ -82,7 +82,9 @@ def test_verify_checks_one_run_or_all(client: ExplanationClient, run: Run) -> No
     assert f"{run.run_id} {lost.id}: " in result.output
 
 
-def test_repairing_all_finds_runs_that_have_lost_every_tag(client: ExplanationClient, run: Run) -> None:
+def test_repairing_all_finds_runs_that_have_lost_every_tag(
+    client: ExplanationClient, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = client.list_model_explanations()
     tracking = MlflowClient(run.tracking_uri)
     for key in tracking.get_run(run.run_id).data.tags:
@@ -90,7 +92,15 @@ def test_repairing_all_finds_runs_that_have_lost_every_tag(client: ExplanationCl
             tracking.delete_tag(run.run_id, key)
     assert client.list_model_explanations() == []
     assert run.run_id not in call("verify", "--all").output
-    assert run.run_id in call("verify", "--all", "--repair").output
+    # A newer run, for whose store nobody here has credentials, keeps none of the others from being repaired.
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    experiment = tracking.create_experiment(f"elsewhere {run.run_id}", artifact_location="s3://a-bucket/of-others")
+    foreign = tracking.create_run(experiment)
+    result = call("verify", "--all", "--repair")
+    assert run.run_id in result.output
+    assert result.exit_code == 1
+    assert f"{foreign.info.run_id}: not verified: " in result.output
+    tracking.delete_run(foreign.info.run_id)
     assert client.list_model_explanations() == before
     assert [found.info for found in client.search(run.tracking_uri) if found.run_id == run.run_id] == before
 

@@ -89,7 +89,7 @@ def store_parts(
         chosen = {number: one.take(np.isin(one.draws.rows, rows[number])) for number, one in samples.items()}
         assert sample_of_all(parts, samples).draws.rows.tolist() == sample_of_all(parts, chosen).draws.rows.tolist()
     # As they arrive: in any order.
-    return commit_parts(artifacts, parts[::-1], chosen, wanted, timeout=5)
+    return commit_parts(artifacts, parts[::-1], chosen, wanted, is_known=False, timeout=5)
 
 
 def open_manifest(artifacts: Artifacts, manifest: Manifest, top_k: int | None = None) -> Explanation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from explanation_client.errors import LimitExceededError
-from explanation_client.streams.sizes import MAX_FILES, ShardSizes, check_files, files_at_end, most_parts
+from explanation_client.streams.sizes import MAX_FILES, ShardSizes, check_files, files_at_end, local_files, most_parts
 
 
 def files_of(sizes: ShardSizes, n_rows: int, kinds: list[tuple[int, int]]) -> tuple[int, int]:
@@ -76,6 +76,24 @@ def test_a_cut_has_no_top_files() -> None:
 
 
 def test_too_many_files_say_what_to_do() -> None:
-    check_files(MAX_FILES, n_rows=5)
-    with pytest.raises(LimitExceededError, match=r"1,000 rows are more than 850 files.*n_rows=.*include_local=False"):
-        check_files(MAX_FILES + 1, n_rows=1_000)
+    check_files(MAX_FILES, n_rows=5, is_known=False)
+    with pytest.raises(LimitExceededError, match=r"1,000 rows are more than 800 files.*n_rows=.*include_local=False"):
+        check_files(MAX_FILES + 1, n_rows=1_000, is_known=False)
+    with pytest.raises(LimitExceededError) as caught:
+        check_files(MAX_FILES + 1, n_rows=1_000, is_known=True)
+    assert "n_rows" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n_parts", [1, 36])
+def test_what_can_not_fit_is_known_before_it_is_written(kind: str, n_parts: int) -> None:
+    (n_features, n_outputs, include_rows), kinds = KINDS[kind]
+    at_end = files_at_end(n_features, n_outputs=n_outputs, top_k=None, include_local=True, include_rows=include_rows)
+    row_bytes, n_files = kinds[0]
+    assert n_files == local_files(n_features, n_outputs=n_outputs, top_k=None)
+    for total in (10**6, 10**10, 10**11, 10**12, 10**13):
+        sizes = ShardSizes(n_parts=n_parts, n_rows=total // row_bytes, files_at_end=at_end)
+        written = n_parts * files_of(sizes, -(-total // row_bytes // n_parts), kinds[:1])[0]
+        least = sizes.least_files(row_bytes, n_files)
+        assert least <= written <= least + n_parts * n_files
+    assert least > MAX_FILES

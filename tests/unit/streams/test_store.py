@@ -27,8 +27,10 @@ from explanation_client.errors import (
 from explanation_client.explanation import Explanation
 from explanation_client.format import FileEntry, plan
 from explanation_client.store.check import verify_stored
+from explanation_client.store.stream import StreamWriter
 from explanation_client.streams import sample as samples
 from explanation_client.streams import sizes
+from explanation_client.streams.partition import PartitionPlan, explain_partition
 from explanation_client.streams.upload import StoredStream, store_stream
 from tests.strategies import explanation_of, explanations, random_explanation
 from tests.support.streams import KnownBatches, open_manifest, request, source_of, store_parts
@@ -360,6 +362,38 @@ def test_too_many_files_are_told_before_they_are_written(monkeypatch: pytest.Mon
     assert artifacts.list("explanations") == ()
 
 
+def test_rows_that_will_be_too_many_are_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sizes, "_LARGEST", 100)
+    artifacts = MemoryArtifacts()
+    batches = KnownBatches(random_explanation(1, 60, 12), (5,), n_rows=10**6)
+    with pytest.raises(LimitExceededError, match="1,000,000 rows"):
+        store_stream(artifacts, batches, request(), timeout=5)
+    assert batches.seen == 5
+
+
+def test_outputs_that_cease_to_mirror_are_counted_before_they_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sizes, "SHARD_BYTES", 1)
+    monkeypatch.setattr(sizes, "MAX_FILES", 50)
+    second = np.random.default_rng(0).standard_normal((1, 40, 3))
+    values = np.concatenate([-second, second])
+    values[0, 39] += 1
+    artifacts = MemoryArtifacts()
+    with pytest.raises(LimitExceededError, match="40 rows are more than 50 files"):
+        stored(artifacts, explanation_of(values), tuple(range(1, 40)))
+    assert artifacts.list("explanations") == ()
+
+
+def test_a_number_of_rows_that_somebody_told_does_not_choose_the_sample() -> None:
+    explanation = random_explanation(1, 60, 12)
+    for is_counted in (False, True):
+        plan = PartitionPlan(n_rows=10**9, is_counted=is_counted, include_local=False)
+        batches = KnownBatches(explanation, (5,))
+        done = explain_partition(batches, StreamWriter(MemoryArtifacts(), "folder", timeout=5), plan)
+        assert done is not None
+        assert done[1] is not None
+        assert (len(done[1].draws.rows) == 60) is not is_counted
+
+
 def test_shards_are_full_whatever_batches_come(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sizes, "SHARD_BYTES", 7 * 12 * 8)
     for ends in ((), (1, 2, 30), tuple(range(1, 60))):
@@ -413,13 +447,20 @@ class Drawn(KnownBatches):
             yield ExplainedBatch(values=rng.standard_normal((1, 2_000, 20)), base_values=np.zeros(1))
 
 
-def peak_of(n_batches: int) -> int:
+def peak_of(n_batches: int, top_k: int | None = None) -> int:
     tracemalloc.start()
     try:
-        store_stream(Discarding(), Drawn(n_batches), request(visualize=True), timeout=5)
+        store_stream(Discarding(), Drawn(n_batches), request(visualize=True, top_k=top_k), timeout=5)
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
+
+def test_memory_of_a_cut_is_that_of_the_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sizes, "SHARD_BYTES", 4 << 20)
+    few, many = (peak_of(n_batches, top_k=1) for n_batches in (5, 60))
+    # 60 batches are 19 MB before the cut, and 1.3 MB after it.
+    assert many - few < 6 << 20
 
 
 def test_memory_does_not_grow_with_the_number_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
