@@ -104,25 +104,30 @@ def chance() -> random.Random:
 
 
 def kill_clients(create_run: CreateRun, times: int, *, as_stream: bool = False) -> None:
+    """Start uploads until so many were killed before they reported success, and check what is stored after each ten."""
     moments = chance()
     run = create_run()
     duration = seconds_of_an_upload(run, as_stream=as_stream)
     finished = {"whole"}
-    killed = half_way = 0
-    for number in range(times):
+    killed = half_way = number = 0
+    while killed < times:
         upload = start_upload(run, f"attempt {number}", as_stream=as_stream)
         time.sleep(moments.uniform(0, 1.1 * duration))
         upload.kill()
         if upload.finished():
             finished.add(f"attempt {number}")
+            duration *= 0.9
         else:
             killed += 1
-        if number % 10 == 9:
+            # Other work on the machine comes and goes: a fifth of the uploads is to end well, so that the end is hit.
+            duration *= 1.03
+        number += 1
+        if number % 10 == 0:
             half_way += check_all(run, finished=finished)
             run = create_run()
             finished = set()
     half_way += check_all(run, finished=finished)
-    print(f"of {times} uploads {killed} were killed before their end, {half_way} of them after their first file")
+    print(f"of {number} uploads {killed} were killed before their end, {half_way} of them after their first file")
 
 
 def kill_servers(server: TrackingServer, times: int) -> None:
