@@ -131,10 +131,11 @@ def kill_clients(create_run: CreateRun, times: int, *, as_stream: bool = False) 
 
 
 def kill_servers(server: TrackingServer, times: int) -> None:
+    """Kill a server during an upload, and during a stream, in turns."""
     moments = chance()
     for number in range(times):
         run = server.create_run()
-        upload = start_upload(run, f"attempt {number}")
+        upload = start_upload(run, f"attempt {number}", as_stream=number % 2 == 1)
         time.sleep(moments.uniform(0.02, 0.8))
         server.kill()
         server.start()
@@ -184,7 +185,9 @@ def test_streams_are_killed_many_times(cell: str, request: pytest.FixtureRequest
 
 @pytest.mark.long
 @pytest.mark.timeout(4 * 3600)
-@pytest.mark.parametrize(("started_by", "in_s3"), [("uvicorn", False), ("gunicorn", False), ("uvicorn", True)])
+@pytest.mark.parametrize(
+    ("started_by", "in_s3"), [("uvicorn", False), ("gunicorn", False), ("uvicorn", True), ("gunicorn", True)]
+)
 def test_servers_are_killed_many_times(stack: SharedStack, tmp_path: Path, started_by: StartedBy, in_s3: bool) -> None:
     with server_on(stack, tmp_path / "server", started_by, in_s3=in_s3) as server:
         kill_servers(server, int(os.environ.get("EXPLANATION_CLIENT_SERVER_KILLS", "20")))
