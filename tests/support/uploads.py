@@ -15,7 +15,7 @@ from multiprocessing.process import BaseProcess
 import numpy as np
 
 from explanation_client import ExplanationClient
-from explanation_client.streams import partition
+from explanation_client.streams import sizes
 from tests.strategies import random_explanation
 from tests.support.servers import Run
 from tests.support.streams import KnownBatches, KnownExplainer
@@ -107,7 +107,7 @@ def _upload(
     client = ExplanationClient.from_run_id(tracking_uri, run_id=run_id, timeout=240)
     messages.send("ready")
     if as_stream:
-        partition.SHARD_BYTES = _SHARD_BYTES
+        sizes.SHARD_BYTES = _SHARD_BYTES
         explainer = KnownExplainer(KnownBatches(explanation, range(_BATCH_ROWS, _LARGE[1], _BATCH_ROWS)))
         client.upload_stream(explainer, None, comment=comment)
     else:
