@@ -722,9 +722,15 @@ class ExplanationClient:
         ------
         RunNotFoundError
             The run (or model) does not exist, or is deleted.
+        UploadError
+            The server did not answer. Nothing has been written.
 
         """
-        run = entries.writable_run(self._tracking, self._run_id, model_id, deadline=Deadline.after(self._timeout))
+        deadline = Deadline.after(self._timeout)
+        try:
+            run = entries.writable_run(self._tracking, self._run_id, model_id, deadline=deadline)
+        except StorageError as error:
+            raise UploadError(f"{error}. Nothing has been written, and no rows have been read") from error
         artifacts = self._source(run).artifacts
         return StreamTarget(tracking=self._tracking, run=run, artifacts=artifacts, timeout=self._timeout)
 

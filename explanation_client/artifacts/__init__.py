@@ -4,7 +4,7 @@
 an MLflow run, in whatever store the run has. None of them knows what a file holds, retries, or caches.
 """
 
-from explanation_client.artifacts.base import Artifacts, Buffer, Stat, byte_view, check_path
+from explanation_client.artifacts.base import Artifacts, Buffer, LeavesTemporaries, Stat, byte_view, check_path
 from explanation_client.artifacts.failures import is_retryable, retry_after
 from explanation_client.artifacts.folder import FolderArtifacts
 from explanation_client.artifacts.memory import MemoryArtifacts
@@ -14,6 +14,7 @@ __all__ = [
     "Artifacts",
     "Buffer",
     "FolderArtifacts",
+    "LeavesTemporaries",
     "MemoryArtifacts",
     "RunArtifacts",
     "Stat",

@@ -6,7 +6,7 @@ import re
 import sys
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from explanation_client.errors import InvalidArgumentError, LimitExceededError
 
@@ -21,6 +21,7 @@ __all__ = [
     "MAX_PATH_BYTES",
     "Artifacts",
     "Buffer",
+    "LeavesTemporaries",
     "Stat",
     "byte_view",
     "check_path",
@@ -149,6 +150,24 @@ class Artifacts(Protocol):
         """Delete one file; no error if there is none.
 
         Give it the path of a file: some stores delete a folder with all that is in it.
+
+        Raises
+        ------
+        InvalidArgumentError, StorageError
+            As for ``write``.
+
+        """
+        ...
+
+
+@runtime_checkable
+class LeavesTemporaries(Protocol):
+    """A store in which a writer that is killed leaves a temporary file, under a name that no artifact has."""
+
+    def leftovers(self, prefix: str) -> tuple[Stat, ...]:
+        """Return the temporary files directly in a folder, sorted by path; ``delete`` takes these paths too.
+
+        Those of writers that are at work are among them: leave what is young.
 
         Raises
         ------

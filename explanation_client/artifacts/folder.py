@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import stat as modes
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from explanation_client.errors import StorageError
 
 # A leading dot: check_path refuses such names, so that no artifact is ever taken for a leftover or listed as one.
 _TEMPORARY = ".explanation-client."
+_TEMPORARY_PATH = re.compile(rf"(?:(?P<folder>.*)/)?{re.escape(_TEMPORARY)}[0-9a-f]{{16}}")
 _LEFTOVER_SECONDS = 24 * 3600.0
 # How often a writer makes its folder again that a deleter found empty and removed.
 _ATTEMPTS = 10
@@ -82,20 +84,20 @@ class FolderArtifacts:
 
     def list(self, prefix: str) -> tuple[Stat, ...]:
         """Return the files and folders directly in a folder, sorted by path."""
-        folder = self._root / check_prefix(prefix)
-        with _typed_errors(f"listing {folder}"):
-            if prefix:
-                self._refuse_links(prefix)
-            try:
-                with os.scandir(folder) as entries:
-                    found = [_stat(entry, join(prefix, entry.name)) for entry in entries]
-            except (FileNotFoundError, NotADirectoryError):
-                return ()
-        return tuple(sorted((stat for stat in found if stat is not None), key=lambda stat: stat.path))
+        return self._listed(prefix, lambda name: join(prefix, name))
+
+    def leftovers(self, prefix: str) -> tuple[Stat, ...]:
+        """Return the temporary files directly in a folder, sorted by path: of writers at work, and of killed ones."""
+        return self._listed(prefix, lambda name: _temporary_path(prefix, name))
 
     def delete(self, path: str) -> None:
-        """Delete one file, and the folders below the root that it leaves empty."""
-        target = self._root / check_path(path)
+        """Delete one file, or a leftover, and the folders below the root that are empty then."""
+        temporary = _TEMPORARY_PATH.fullmatch(path)
+        if temporary is None:
+            check_path(path)
+        elif temporary["folder"] is not None:
+            check_path(temporary["folder"])
+        target = self._root / path
         with _typed_errors(f"deleting {target}"):
             self._refuse_links(path)
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
@@ -103,6 +105,18 @@ class FolderArtifacts:
             for folder in target.parents:
                 if folder == self._root or not _remove_if_empty(folder):
                     return
+
+    def _listed(self, prefix: str, path_of: Callable[[str], str | None]) -> tuple[Stat, ...]:
+        folder = self._root / check_prefix(prefix)
+        with _typed_errors(f"listing {folder}"):
+            if prefix:
+                self._refuse_links(prefix)
+            try:
+                with os.scandir(folder) as entries:
+                    found = [_stat(entry, path_of(entry.name)) for entry in entries]
+            except (FileNotFoundError, NotADirectoryError):
+                return ()
+        return tuple(sorted((stat for stat in found if stat is not None), key=lambda stat: stat.path))
 
     def _refuse_links(self, path: str) -> None:
         """Raise an error if any part of the path is a symbolic link: it could lead out of the root."""
@@ -157,6 +171,12 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _temporary_path(prefix: str, name: str) -> str | None:
+    if not _TEMPORARY_PATH.fullmatch(name):
+        return None
+    return f"{prefix}/{name}" if prefix else name
 
 
 def _stat(entry: os.DirEntry[str], path: str | None) -> Stat | None:

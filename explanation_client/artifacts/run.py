@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from explanation_client.artifacts import mlflow_api
-from explanation_client.artifacts.base import Artifacts, Buffer, Stat
+from explanation_client.artifacts.base import Artifacts, Buffer, LeavesTemporaries, Stat
 from explanation_client.artifacts.folder import FolderArtifacts
 from explanation_client.artifacts.proxied import ProxiedArtifacts
 from explanation_client.artifacts.repository import RepositoryArtifacts
@@ -74,6 +74,10 @@ class RunArtifacts:
     def list(self, prefix: str) -> tuple[Stat, ...]:
         """Return the files and folders directly in a folder, sorted by path."""
         return self._store.list(prefix)
+
+    def leftovers(self, prefix: str) -> tuple[Stat, ...]:
+        """Return the temporary files directly in a folder that writers were killed over; only folders have any."""
+        return self._store.leftovers(prefix) if isinstance(self._store, LeavesTemporaries) else ()
 
     def delete(self, path: str) -> None:
         """Delete one file; no error if there is none."""

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from explanation_client.artifacts import Artifacts, Stat
+from explanation_client.artifacts import Artifacts, LeavesTemporaries, Stat
 from explanation_client.errors import ArtifactMissingError, CorruptFileError, StoredDataError
 from explanation_client.explanation import Explanation
 from explanation_client.format import is_manifest_name
@@ -141,11 +141,18 @@ def _garbage_in(source: Source, explanation_id: str, older_than_hours: float, li
         return []
     kept = {committed.name for committed in found} | ({PAGE} if found else set())
     kept |= {entry.name for committed in found for entry in committed.manifest.files}
-    stray = [stat for stat in files if stat.name not in kept]
-    if not stray or min(map(_age_hours, stray)) < older_than_hours:
-        return []
     reason = "left over from an attempt that was repeated" if found else "of an upload that did not finish"
-    return [Garbage(path=s.path, size=s.size, age_hours=_age_hours(s), reason=reason) for s in stray]
+    stray = [(stat, reason) for stat in files if stat.name not in kept]
+    stray += [(stat, "part of a file, whose writer was killed") for stat in _leftovers(source, explanation_id)]
+    garbage = [Garbage(path=s.path, size=s.size, age_hours=_age_hours(s), reason=reason) for s, reason in stray]
+    return garbage if all(item.age_hours >= older_than_hours for item in garbage) else []
+
+
+def _leftovers(source: Source, explanation_id: str) -> tuple[Stat, ...]:
+    store, folder = source.artifacts, folder_of(explanation_id)
+    if not isinstance(store, LeavesTemporaries):
+        return ()
+    return retrying(lambda: store.leftovers(folder), deadline=source.deadline(), what=f"listing {folder}")
 
 
 def _age_hours(stat: Stat) -> float:

@@ -14,6 +14,7 @@ import pytest
 from explanation_client.artifacts import FolderArtifacts, is_retryable
 from explanation_client.errors import (
     ArtifactMissingError,
+    InvalidArgumentError,
     StorageError,
     StorageFullError,
     StoragePermissionError,
@@ -162,6 +163,24 @@ def test_what_a_killed_writer_left_goes_after_a_day(store: FolderArtifacts, tmp_
     os.utime(old, (day_ago, day_ago))
     store.delete("a/file")
     assert not (tmp_path / "root" / "a").exists()
+
+
+def test_what_a_killed_writer_left_is_found_and_deleted(store: FolderArtifacts, tmp_path: Path) -> None:
+    store.write("a/b/file", b"x")
+    left = f"a/b/.explanation-client.{16 * '0'}"
+    (tmp_path / "root" / left).write_bytes(b"half")
+    (tmp_path / "root" / "a/b/.other").write_bytes(b"not ours")
+    (found,) = store.leftovers("a/b")
+    assert (found.path, found.size, found.is_folder) == (left, 4, False)
+    assert found.modified is not None
+    assert [entry.path for entry in store.list("a/b")] == ["a/b/file"]
+    with pytest.raises(InvalidArgumentError):
+        store.read(left)
+    with pytest.raises(InvalidArgumentError):
+        store.delete(f"a/../{left}")
+    store.delete(left)
+    assert store.leftovers("a/b") == store.leftovers("") == store.leftovers("nowhere") == ()
+    assert store.read("a/b/file") == b"x"
 
 
 def test_a_writer_and_a_deleter_of_empty_folders_do_not_disturb_each_other(store: FolderArtifacts) -> None:

@@ -11,16 +11,13 @@ import io
 import logging
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from mlflow import MlflowClient
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -42,25 +39,27 @@ from explanation_client.explainers import (
 )
 from explanation_client.explanation import Explanation
 from explanation_client.surrogates import LGBMExplainableModel, LinearExplainableModel
-from tests.support.canaries import Canary, found_in
+from tests.support.canaries import (
+    CANARIES,
+    CATEGORY,
+    CLASSES,
+    COLUMNS,
+    IN_LABEL,
+    IN_ROW,
+    LABELS,
+    MIXED,
+    MIXED_TRAIN,
+    ROW_NAME,
+    ROWS,
+    SIGNAL,
+    TEXT,
+    TRAIN,
+    found_in,
+    left_by,
+)
 from tests.support.servers import Run, TrackingServer, free_port
 
 pytestmark = pytest.mark.integration
-
-# Exact in float32 too, so that no rounding hides them.
-IN_ROW, IN_LABEL = 7717.71875, 4242.40625
-ROW_NAME, CATEGORY = "canary-row", "canary-category"
-TEXT = "the quick canary told nobody that it sings"
-RNG = np.random.default_rng(0)
-COLUMNS = ["age", "income", "height", "weight"]
-TRAIN = pd.DataFrame(RNG.normal(size=(80, 4)), columns=COLUMNS)
-SIGNAL = TRAIN["age"] * 2 + TRAIN["income"]
-CLASSES = (SIGNAL > 0).astype(int)
-ROWS = pd.DataFrame(RNG.normal(size=(12, 4)), columns=COLUMNS, index=[f"{ROW_NAME}-{i}" for i in range(12)])
-ROWS.iloc[3, 1] = IN_ROW
-LABELS = np.where(np.arange(12) == 5, IN_LABEL, 0.0)
-MIXED_TRAIN = TRAIN.assign(town=["north", "south"] * 40)
-MIXED = ROWS.assign(town=["north", CATEGORY] + ["south"] * 10)
 
 
 def of_pipeline() -> Explanation:
@@ -109,30 +108,6 @@ EXPLAINED: dict[str, Callable[[], Explanation]] = {
     "network": of_network,
     "text": of_text,
 }
-CANARIES: tuple[Canary, ...] = (IN_ROW, IN_LABEL, ROW_NAME, CATEGORY, TEXT)
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """All that a run has on the server, by name."""
-
-    parts: dict[str, bytes]
-
-    def canaries(self) -> dict[Canary, list[str]]:
-        """Return where canaries were found."""
-        found: dict[Canary, list[str]] = {}
-        for name, data in self.parts.items():
-            for canary in found_in(data, CANARIES):
-                found.setdefault(canary, []).append(name)
-        return found
-
-
-def left_by(run: Run, server: TrackingServer) -> Left:
-    folder = server.artifacts_folder / run.experiment_id / run.run_id
-    parts = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    data = MlflowClient(run.tracking_uri).get_run(run.run_id).data
-    said = [f"{name}={value}" for kind in (data.tags, data.metrics, data.params) for name, value in kind.items()]
-    return Left(parts | {"tags, metrics, parameters": "\n".join(said).encode()})
 
 
 @pytest.fixture(autouse=True)

@@ -32,6 +32,7 @@ from explanation_client.scoring import save
 from explanation_client.spark import explain_spark
 from tests.integration.test_docs import run_blocks
 from tests.support import spark as executors
+from tests.support.canaries import CATEGORY, CLASSES, IN_ROW, MIXED, MIXED_TRAIN, left_by
 from tests.support.servers import Run, TrackingServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
@@ -270,6 +271,23 @@ def test_files_that_cannot_be_explained_say_why(client: ExplanationClient, files
     (files / "2.parquet").write_text("no longer")
     refused(files, "2.parquet.*can't be read as Parquet")
     assert client.list_model_explanations() == []
+
+
+def test_no_row_leaves_the_executors_by_default(
+    session: SparkSession, client: ExplanationClient, run: Run, tracking_server: TrackingServer
+) -> None:
+    """The canaries of ``test_canaries_of_streams.py``; a DataFrame of Spark has no names of rows."""
+    steps = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), ["town"]), remainder="passthrough")
+    model = make_pipeline(steps, LogisticRegression()).fit(MIXED_TRAIN, CLASSES)
+    planted = session.createDataFrame(MIXED).repartition(2)
+    explaining = TabularExplainer(model, MIXED_TRAIN, show_progress=False)
+    explain_spark(explaining, planted, run=client, describe_run=True)
+    left = left_by(run, tracking_server)
+    assert any(name.endswith("dashboard.html") for name in left.parts)
+    assert any("view-" in name for name in left.parts)
+    assert left.canaries() == {}
+    explain_spark(explaining, planted, run=client, evaluation_data=True)
+    assert left_by(run, tracking_server).canaries().keys() == {IN_ROW, CATEGORY}
 
 
 def test_a_stored_explanation_is_a_frame_of_spark(session: SparkSession, client: ExplanationClient) -> None:

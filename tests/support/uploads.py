@@ -15,14 +15,21 @@ from multiprocessing.process import BaseProcess
 import numpy as np
 
 from explanation_client import ExplanationClient
+from explanation_client.streams import sizes
 from tests.strategies import random_explanation
 from tests.support.servers import Run
+from tests.support.streams import KnownBatches, KnownExplainer
 
 # 16 MB are uploaded, about half of it local importances and half the ranked copies beside them: more than connections
 # hold in their buffers, so that an upload is killed half-way and not only before or after.
 _LARGE = (1, 80_000, 40)
+# The same explanation as a stream: batches of so many rows, which fill shards of this size. There are five.
+_BATCH_ROWS = 2_000
+_SHARD_BYTES = 3 << 20
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["tests.support.uploads", "mlflow.tracking", "pyarrow.parquet", "boto3"])
+_context.set_forkserver_preload(
+    ["tests.support.uploads", "explanation_client.dashboard.page", "mlflow.tracking", "pyarrow.parquet", "boto3"]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +55,10 @@ class Upload:
             self.messages.close()
 
 
-def start_upload(run: Run, comment: str) -> Upload:
+def start_upload(run: Run, comment: str, *, as_stream: bool = False) -> Upload:
     """Return a process that is about to upload: its explanation is made, the first request not yet sent."""
     ours, theirs = _context.Pipe(duplex=False)
-    arguments = (theirs, run.tracking_uri, run.run_id, comment, dict(os.environ))
+    arguments = (theirs, run.tracking_uri, run.run_id, comment, as_stream, dict(os.environ))
     process = _context.Process(target=_upload, args=arguments, daemon=True)
     process.start()
     theirs.close()
@@ -91,11 +98,18 @@ def _upload_two(
     messages.send("done")
 
 
-def _upload(messages: Connection, tracking_uri: str, run_id: str, comment: str, environment: dict[str, str]) -> None:
+def _upload(
+    messages: Connection, tracking_uri: str, run_id: str, comment: str, as_stream: bool, environment: dict[str, str]
+) -> None:
     os.environ.clear()
     os.environ.update(environment)  # the process that was forked has that of the first test
     explanation = random_explanation(*_LARGE, dtype=np.float32)
     client = ExplanationClient.from_run_id(tracking_uri, run_id=run_id, timeout=240)
     messages.send("ready")
-    client.upload_model_explanation(explanation, comment=comment)
+    if as_stream:
+        sizes.SHARD_BYTES = _SHARD_BYTES
+        explainer = KnownExplainer(KnownBatches(explanation, range(_BATCH_ROWS, _LARGE[1], _BATCH_ROWS)))
+        client.upload_stream(explainer, None, comment=comment)
+    else:
+        client.upload_model_explanation(explanation, comment=comment)
     messages.send("done")

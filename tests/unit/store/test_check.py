@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from explanation_client.artifacts import MemoryArtifacts
+from explanation_client.artifacts import FolderArtifacts, MemoryArtifacts
 from explanation_client.errors import CorruptFileError
 from explanation_client.format import Limits, dump_manifest
 from explanation_client.store import folder_of
@@ -76,6 +77,30 @@ def test_one_young_file_protects_the_whole_upload() -> None:
     for nonce in (NONCE_OF_YESTERDAY, new_nonce()):
         store.write(f"explanations/under-way/local-0-0123456789abcdef-{nonce}.parquet", b"half")
     assert find_garbage(timeless(source), older_than_hours=24, listed=()) == ()
+
+
+def test_what_killed_writers_left_in_a_folder_is_garbage(tmp_path: Path) -> None:
+    memory, source, explanation_id = stored()
+    store = FolderArtifacts(tmp_path)
+    for stat in memory.list(f"explanations/{explanation_id}"):
+        store.write(stat.path, memory.read(stat.path))
+    source = replace(source, artifacts=store)
+    # One was killed over its first file, the other over its last, the page.
+    (tmp_path / "explanations" / "first").mkdir()
+    left = [f"explanations/{folder}/.explanation-client.{16 * '0'}" for folder in sorted((explanation_id, "first"))]
+    for path, age in zip(left, (2 * 3600, 25 * 3600), strict=True):
+        (tmp_path / path).write_bytes(b"half")
+        os.utime(tmp_path / path, (time.time() - age, time.time() - age))
+    assert [item.path for item in find_garbage(source, older_than_hours=24, listed=())] == left[1:]
+    garbage = find_garbage(source, older_than_hours=1, listed=())
+    assert [(item.path, item.size) for item in garbage] == [(path, 4) for path in left]
+    for item in garbage:
+        store.delete(item.path)
+    assert stored_ids(source) == (explanation_id,)
+    assert find_garbage(source, older_than_hours=0, listed=()) == ()
+    report = verify_stored(source, explanation_id)
+    assert report is not None
+    assert report.ok
 
 
 def test_files_of_unknown_age_stay() -> None:
