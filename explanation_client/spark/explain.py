@@ -67,9 +67,10 @@ def explain_spark(
     """Explain rows on Spark's executors, store the explanation with a run, and return what a listing shows.
 
     The result is an ordinary explanation of the rows. Of Parquet files they are in the order of the files; of a
-    DataFrame in that of the partitions where there are at most 128: more are put together, which Spark does in an order
-    of its own. A task that is repeated writes files under new names, and only those of the attempt whose result arrived
-    are listed. What other attempts wrote is deleted at the end, or left to :meth:`ExplanationClient.gc`.
+    DataFrame in that of the partitions where there are at most 80 (of up to 1,000 features): more are put together,
+    which Spark does in an order of its own. A task that is repeated writes files under new names, and only those of the
+    attempt whose result arrived are listed. What other attempts wrote is deleted at the end, or left to
+    :meth:`ExplanationClient.gc`.
 
     Parameters
     ----------

@@ -157,12 +157,14 @@ def test_executors_load_a_saved_explainer(
 @pytest.mark.parametrize("how", ["killed", "failed"])
 @pytest.mark.parametrize("of", ["frame", "files"])
 def test_a_task_that_ends_early_is_repeated_and_leaves_nothing(
-    session: SparkSession, client: ExplanationClient, run: Run, files: Path, of: str, how: str
+    session: SparkSession, client: ExplanationClient, run: Run, files: Path, tmp_path: Path, of: str, how: str
 ) -> None:
-    ending = executors.Ending(explainer(), 3000 if of == "files" else 300, partition=0, how=how)
+    mark = tmp_path / "ended"
+    ending = executors.Ending(explainer(), 3000 if of == "files" else 300, partition=0, how=how, mark=str(mark))
     rows = files if of == "files" else frame(session)
     # In small batches, so that some shards are written before the end.
     found = check(client, explain_spark(ending, rows, run=client, evaluation_data=True, batch_size=20), run)
+    assert mark.read_text() == "ended\n"
     if of == "files":
         check_order(found)
 

@@ -31,8 +31,18 @@ class Small:
 class Ending(Small):
     """Ends the first attempt at a partition, or all of them, after some rows: the process, or only the task."""
 
-    def __init__(self, explainer: Any, shard_bytes: int = 300, *, partition: int, how: str, attempts: int = 1) -> None:
+    def __init__(
+        self,
+        explainer: Any,
+        shard_bytes: int = 300,
+        *,
+        partition: int,
+        how: str,
+        attempts: int = 1,
+        mark: str | None = None,
+    ) -> None:
         super().__init__(explainer, shard_bytes)
+        self._mark = mark
         self._partition = partition
         self._how = how
         self._attempts = attempts
@@ -51,8 +61,12 @@ class Ending(Small):
         for batch in batches.to_batches() if hasattr(batches, "to_batches") else batches:
             for start in range(0, batch.num_rows, 20):
                 yield batch.slice(start, 20)
-                n_rows += 20
+                n_rows += min(20, batch.num_rows - start)
                 if ends and n_rows > 80:
+                    if self._mark is not None:
+                        # That it did end, for whoever wants to know.
+                        with open(self._mark, "a") as file:
+                            file.write("ended\n")
                     if self._how == "killed":
                         os._exit(9)
                     raise ValueError("this task was to fail")
