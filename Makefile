@@ -4,7 +4,8 @@
 # The Python that the environments are made with: python3, or the newest of python3.11 to python3.14 that is found.
 PYTHON ?=
 # With 1 the environments get PyTorch too (its default build), and the tests that need it run: make test WITH_TORCH=1
-WITH_TORCH ?=
+# Where it is installed it stays, until a command is told WITH_TORCH= (nothing).
+WITH_TORCH ?= $(if $(wildcard .venv/lib/python*/site-packages/torch/__init__.py),1)
 # Passed on to the command: make demo ARGS=--once, make test ARGS="-k ranked"
 ARGS ?=
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import os
 import shlex
+import shutil
 import subprocess
 import tarfile
 from collections.abc import Mapping, Sequence
@@ -67,12 +68,19 @@ class RemoteShellBackend(AbstractBackend):
 
         """
         shell, setup = _settings(backend_config)
+        if shutil.which(shell[0]) is None:
+            raise ExecutionException(f"{shell[0]!r} is no command of this machine: no run is created")
         _check_address(tracking_uri)
         folder = fetch_and_validate_project(project_uri, version, entry_point, params)
         run = get_or_create_run(None, project_uri, experiment_id, folder, version, entry_point, params)
         command = get_entry_point_command(load_project(folder), entry_point, params, None)
         script = _script(command, setup, {"MLFLOW_TRACKING_URI": tracking_uri, "MLFLOW_RUN_ID": run.info.run_id})
-        submitted = LocalSubmittedRun(run.info.run_id, _start([*shell, script], _packed(folder)))
+        try:
+            submitted = LocalSubmittedRun(run.info.run_id, _start([*shell, script], _packed(folder)))
+        except BaseException:
+            # Whoever waits for the run waits for nothing.
+            MlflowClient(tracking_uri).set_terminated(run.info.run_id, "FAILED")
+            raise
         if click.get_current_context(silent=True) is not None:
             _wait(submitted, MlflowClient(tracking_uri))
         return submitted

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING
 
 from explanation_client.errors import MissingDependencyError
@@ -10,6 +12,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+_PIPED_WIDTH = 200
+_IDS = ("run", "explanation", "id")
+
 
 def open_console() -> Console:
     """Return the terminal; raise MissingDependencyError without rich."""
@@ -17,7 +22,8 @@ def open_console() -> Console:
         from rich.console import Console
     except ImportError as error:
         raise MissingDependencyError("rich", extra="cli", needed_for="this command") from error
-    return Console(highlight=False)
+    # What is piped is read by programs, which want lines whole.
+    return Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPED_WIDTH)
 
 
 def table_of(*columns: str, title: str | None = None) -> Table:
@@ -29,7 +35,8 @@ def table_of(*columns: str, title: str | None = None) -> Table:
         raise MissingDependencyError("rich", extra="cli", needed_for="this command") from error
     table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        # Ids are copied, and looked for.
+        table.add_column(column, overflow="fold", no_wrap=column in _IDS)
     return table
 
 

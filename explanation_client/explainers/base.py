@@ -499,8 +499,9 @@ class Explainer(ABC):
 
 
 def _checked_size(batch_size: int | None) -> int | None:
-    if batch_size is not None and (isinstance(batch_size, bool) or batch_size < 1):
-        raise InvalidArgumentError(f"batch_size={batch_size!r}: at least 1")
+    is_number = isinstance(batch_size, int | np.integer) and not isinstance(batch_size, bool)
+    if batch_size is not None and (not is_number or batch_size < 1):
+        raise InvalidArgumentError(f"batch_size={batch_size!r}: a whole number, 1 or more, or None")
     return batch_size
 
 

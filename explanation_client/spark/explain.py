@@ -15,6 +15,7 @@ from explanation_client.dataset import is_instance_of
 from explanation_client.errors import (
     InvalidArgumentError,
     InvalidExplanationError,
+    LimitExceededError,
     MissingDependencyError,
     StorageError,
     UnsupportedModelError,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 # A manifest lists some 900 files: more partitions are put together, and fewer remain where each has many files.
 _MOST_PARTITIONS = 128
 # The last line of a traceback of Python.
-_ERROR = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt): ")
+_ERROR = re.compile(r"([A-Za-z_][\w.]*(Error|Exception|Interrupt)|[a-z_]+(\.\w+)+): ")
 
 
 def explain_spark(
@@ -259,7 +260,7 @@ def _job_error(error: Exception) -> Exception:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     quoted = [line for line in lines if _ERROR.match(line)] or lines[:1] or [type(error).__name__]
     kind, _, message = quoted[-1].removeprefix("explanation_client.errors.").partition(": ")
-    for known in (InvalidArgumentError, InvalidExplanationError, UnsupportedModelError):
+    for known in (InvalidArgumentError, InvalidExplanationError, LimitExceededError, UnsupportedModelError):
         if kind == known.__name__:
             return known(message)
     return UploadError(f"Spark's job failed, and nothing is listed: {quoted[-1]}")

@@ -156,7 +156,7 @@ def _groups_of(dataset: Any) -> list[RowGroup]:
         )
     if any(fragment.buffer is not None for fragment in fragments):
         raise InvalidArgumentError("the dataset is in memory, where executors can't read it: use upload_stream()")
-    return row_groups(fragments)
+    return row_groups(fragments, dataset.schema)
 
 
 def _by_file(groups: Sequence[RowGroup]) -> Iterator[tuple[ParquetFileFragment, tuple[int, ...]]]:

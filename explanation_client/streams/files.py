@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from explanation_client.errors import InvalidArgumentError
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     # File, number and rows of a row group.
     RowGroup = tuple[ParquetFileFragment, int, int]
 
+_T = TypeVar("_T")
+
 # Footers are read side by side: each takes a round trip or two.
 _FOOTERS_AT_A_TIME = 16
 # Row groups that are read together, by their size on disk: fewer requests, and some more memory.
@@ -25,47 +27,117 @@ _BYTES_AT_A_TIME = 32 << 20
 def parquet_dataset(path: str | os.PathLike[str]) -> Any:
     """Return the Arrow dataset of a Parquet file or folder.
 
+    Where files have other types of number, the dataset has the widest: Arrow's own takes those of the first file.
+
     Raises
     ------
     InvalidArgumentError
-        There is nothing of the kind under the path.
+        There is nothing of the kind under the path, or its files have other columns than the first.
 
     """
     import pyarrow as pa
     import pyarrow.dataset as ds
 
+    shown = os.fspath(path)
     try:
         found = ds.dataset(path, format="parquet")
-    except (OSError, pa.ArrowInvalid) as error:
+    except FileNotFoundError as error:
+        pattern = "a pattern is not expanded, " if set("*?") & set(shown) else ""
         raise InvalidArgumentError(
-            f"the evaluation examples are the path {os.fspath(path)!r}, which can't be read as Parquet: {error}"
+            f"there is no file or folder {shown!r}, seen from {os.getcwd()}: {pattern}pass a Parquet file, a folder of "
+            "them, or pyarrow.dataset.dataset([...])"
         ) from error
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InvalidArgumentError(f"{shown!r} can't be read as Parquet: {error}") from error
     if not found.files:
-        raise InvalidArgumentError(
-            f"the evaluation examples are the folder {os.fspath(path)!r}, without a Parquet file"
-        )
-    return found
+        raise InvalidArgumentError(f"{shown!r} is a folder without a Parquet file")
+    fragments = list(found.get_fragments())
+    return ds.FileSystemDataset(fragments, _common_schema(fragments, found.schema), found.format, found.filesystem)
 
 
-def row_groups(fragments: Sequence[ParquetFileFragment]) -> list[RowGroup]:
+def row_groups(fragments: Sequence[ParquetFileFragment], schema: pyarrow.Schema) -> list[RowGroup]:
     """Return file, number and rows of all row groups of Parquet files, in order.
 
     Raises
     ------
     InvalidArgumentError
-        A file can't be read as Parquet; names it.
+        A file can't be read as Parquet, or not as this schema without loss; names it.
 
     """
-    import pyarrow as pa
 
     def groups_of(fragment: ParquetFileFragment) -> list[RowGroup]:
+        _check_columns(fragment, schema)
+        return [(fragment, group.id, group.num_rows) for group in fragment.row_groups]
+
+    return [group for groups in _side_by_side(groups_of, fragments) for group in groups]
+
+
+def _side_by_side(read: Callable[[ParquetFileFragment], _T], fragments: Sequence[ParquetFileFragment]) -> list[_T]:
+    """Return what is read of the footer of each file."""
+    import pyarrow as pa
+
+    def named(fragment: ParquetFileFragment) -> _T:
         try:
-            return [(fragment, group.id, group.num_rows) for group in fragment.row_groups]
+            return read(fragment)
         except (OSError, pa.ArrowInvalid) as error:
             raise InvalidArgumentError(f"{fragment.path!r} can't be read as Parquet: {error}") from error
 
     with ThreadPoolExecutor(_FOOTERS_AT_A_TIME) as pool:
-        return [group for groups in pool.map(groups_of, fragments) for group in groups]
+        return list(pool.map(named, fragments))
+
+
+def _common_schema(fragments: Sequence[ParquetFileFragment], first: pyarrow.Schema) -> pyarrow.Schema:
+    """Return the schema of the first file, with types that are wide enough for all files."""
+    schemas = _side_by_side(lambda fragment: fragment.physical_schema, fragments)
+    names = set(schemas[0].names)
+    for fragment, schema in zip(fragments, schemas, strict=True):
+        for name in sorted(set(schema.names) ^ names):
+            which = "lacks" if name in names else "has"
+            raise InvalidArgumentError(
+                f"{fragment.path!r} {which} {name!r}, other than {fragments[0].path!r}: "
+                "the files of a folder must have the same columns"
+            )
+    common = first
+    for fragment, schema in zip(fragments, schemas, strict=True):
+        for name in schema.names:
+            place = common.get_field_index(name)
+            wider = _wider(common.field(place), schema.field(name), fragment.path)
+            if wider != common.field(place).type:
+                common = common.set(place, common.field(place).with_type(wider))
+    return common
+
+
+def _check_columns(fragment: ParquetFileFragment, schema: pyarrow.Schema) -> None:
+    """Refuse a file that Arrow would read with nulls for a column, or with values that are cut to a narrower type."""
+    import pyarrow.dataset as ds
+
+    of_folders = ds.get_partition_keys(fragment.partition_expression)
+    physical = fragment.physical_schema
+    for field in schema:
+        if field.name in of_folders:
+            continue
+        if field.name not in physical.names:
+            raise InvalidArgumentError(f"{fragment.path!r} lacks {field.name!r}, which the dataset has")
+        if _wider(field, physical.field(field.name), fragment.path) != field.type:
+            raise InvalidArgumentError(
+                f"{fragment.path!r} has {field.name!r} as {physical.field(field.name).type}, the dataset as "
+                f"{field.type}, which can't hold all of it: give the dataset a schema of the wider types"
+            )
+
+
+def _wider(one: pyarrow.Field, other: pyarrow.Field, path: str) -> Any:
+    """Return a type that holds the values of both fields."""
+    import pyarrow as pa
+
+    if one.type == other.type:
+        return one.type
+    fields = [pa.schema([pa.field("", field.type)]) for field in (one, other)]
+    try:
+        return pa.unify_schemas(fields, promote_options="permissive").field(0).type
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise InvalidArgumentError(
+            f"{path!r} has {one.name!r} as {other.type}, files before as {one.type}: cast one of them"
+        ) from error
 
 
 def count_rows(dataset: Any) -> int:
@@ -76,7 +148,7 @@ def count_rows(dataset: Any) -> int:
     fragments = parquet_files(dataset)
     if fragments is None:
         return int(dataset.count_rows())
-    return sum(n_rows for _, _, n_rows in row_groups(fragments))
+    return sum(n_rows for _, _, n_rows in row_groups(fragments, dataset.schema))
 
 
 def parquet_files(dataset: Any) -> list[ParquetFileFragment] | None:

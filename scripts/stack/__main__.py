@@ -60,9 +60,9 @@ def described(stack: Stack) -> str:
         [
             "",
             f"Tracking server  {stack.tracking_uri}",
-            f"PostgreSQL       127.0.0.1:{database.port}, database mlflow, user mlflow (password: settings.json)",
+            f"PostgreSQL       127.0.0.1:{database.port}, database mlflow, user mlflow (password: settings.json there)",
             f"Object store     {stack.object_store.endpoint}, bucket {stack.bucket}",
-            f"Data and logs    {stack.folder}",
+            f"Data and logs    {stack.folder}, with settings.json",
             "",
             "All that a client needs, because artifacts go through the tracking server:",
             exports[0],

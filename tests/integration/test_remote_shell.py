@@ -99,7 +99,7 @@ def test_a_program_waits_only_if_it_asks_to(project: Path, tracking_server: Trac
         ({"shell": "ssh gpu1"}, "a list of words is needed"),
         ({"shell": []}, "a list of words is needed"),
         ({"shell": ["sh", "-c"], "setup": 1}, "a line of shell is needed"),
-        ({"shell": ["/no/such/ssh"]}, "can't be started"),
+        ({"shell": ["/no/such/ssh"]}, "is no command of this machine: no run is created"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(project: Path, config: dict[str, object], reason: str) -> None:

@@ -258,7 +258,7 @@ def test_files_that_cannot_be_explained_say_why(client: ExplanationClient, files
         with pytest.raises(error, match=match):
             explain_spark(more.pop("of", explainer()), rows, run=client, **more)
 
-    refused(tmp_path / "nothing", "can't be read as Parquet")
+    refused(tmp_path / "nothing", "there is no file or folder")
     (tmp_path / "empty").mkdir()
     refused(tmp_path / "empty", "without a Parquet file")
     ROWS[:0].to_parquet(tmp_path / "none.parquet")

@@ -178,7 +178,7 @@ def test_streams_that_cannot_be_explained_say_why(tmp_path: Path) -> None:
         explainer.explain_global(batches(), batch_size=0)
     with pytest.raises(InvalidArgumentError, match="without a Parquet file"):
         explainer.explain_global(tmp_path)
-    with pytest.raises(InvalidArgumentError, match="can't be read as Parquet"):
+    with pytest.raises(InvalidArgumentError, match="there is no file or folder"):
         explainer.explain_global(tmp_path / "nothing.parquet")
     (tmp_path / "broken.parquet").write_bytes(b"no Parquet at all")
     with pytest.raises(InvalidArgumentError, match="broken"):

@@ -10,8 +10,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
+from explanation_client.errors import InvalidArgumentError
 from explanation_client.streams import files
-from explanation_client.streams.files import count_rows, scan
+from explanation_client.streams.files import count_rows, parquet_dataset, scan
 
 TABLE = pa.table({"a": np.arange(3_000), "b": np.arange(3_000) / 7, "c": [f"t{i % 3}" for i in range(3_000)]})
 
@@ -69,3 +70,40 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, monkeypatch: pytest.
 
     # A row group has 0.8 MB, the files 4 and 32 MB.
     assert peak(40) < 2 * peak(5)
+
+
+def folder_of(folder: Path, *tables: pa.Table) -> Path:
+    for number, table in enumerate(tables):
+        pq.write_table(table, folder / f"{number}.parquet")
+    return folder
+
+
+def test_files_with_other_columns_are_refused(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, TABLE, TABLE.drop(["b"]))
+    with pytest.raises(InvalidArgumentError, match=r"1\.parquet' lacks 'b'"):
+        parquet_dataset(folder)
+    # Arrow's own dataset would have nulls in their place.
+    with pytest.raises(InvalidArgumentError, match=r"1\.parquet' lacks 'b'"):
+        count_rows(ds.dataset(folder, format="parquet"))
+    with pytest.raises(InvalidArgumentError, match=r"1\.parquet' has 'd'"):
+        parquet_dataset(folder_of(tmp_path, TABLE, TABLE.append_column("d", TABLE["a"])))
+
+
+def test_numbers_of_several_types_keep_their_values(tmp_path: Path) -> None:
+    narrow = pa.table({"a": pa.array([1, 2], pa.int32()), "b": pa.array([0.5, 1.5], pa.float32())})
+    wide = pa.table({"a": pa.array([0.25, 2.0**40], pa.float64()), "b": pa.array([1e300, 0.1], pa.float64())})
+    folder = folder_of(tmp_path, narrow, wide)
+    found = pa.Table.from_batches(scan(parquet_dataset(folder), 10))
+    assert found["a"].to_pylist() == [1, 2, 0.25, 2.0**40]
+    assert found["b"].to_pylist() == [0.5, 1.5, 1e300, 0.1]
+    with pytest.raises(InvalidArgumentError, match=r"1\.parquet' has 'a' as double, the dataset as int32"):
+        count_rows(ds.dataset(folder, format="parquet"))
+    with pytest.raises(InvalidArgumentError, match=r"1\.parquet' has 'a' as string, files before as int32"):
+        parquet_dataset(folder_of(tmp_path, narrow, pa.table({"a": ["x"], "b": [1.0]})))
+
+
+def test_a_path_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"there is no file or folder '.*none\.parquet'"):
+        parquet_dataset(tmp_path / "none.parquet")
+    with pytest.raises(InvalidArgumentError, match="a pattern is not expanded"):
+        parquet_dataset(f"{tmp_path}/*.parquet")
