@@ -44,7 +44,7 @@ def parquet_dataset(path: str | os.PathLike[str]) -> Any:
     except FileNotFoundError as error:
         pattern = "a pattern is not expanded, " if set("*?") & set(shown) else ""
         raise InvalidArgumentError(
-            f"there is no file or folder {shown!r}, seen from {os.getcwd()}: {pattern}pass a Parquet file, a folder of "
+            f"there is no file or folder {shown!r} with evaluation examples, seen from {os.getcwd()}: {pattern}pass a Parquet file, a folder of "
             "them, or pyarrow.dataset.dataset([...])"
         ) from error
     except (OSError, pa.ArrowInvalid) as error:
