@@ -44,8 +44,8 @@ def parquet_dataset(path: str | os.PathLike[str]) -> Any:
     except FileNotFoundError as error:
         pattern = "a pattern is not expanded, " if set("*?") & set(shown) else ""
         raise InvalidArgumentError(
-            f"there is no file or folder {shown!r} with evaluation examples, seen from {os.getcwd()}: {pattern}pass a Parquet file, a folder of "
-            "them, or pyarrow.dataset.dataset([...])"
+            f"there is no file or folder {shown!r} with evaluation examples, seen from {os.getcwd()}: {pattern}pass a "
+            "Parquet file, a folder of them, or pyarrow.dataset.dataset([...])"
         ) from error
     except (OSError, pa.ArrowInvalid) as error:
         raise InvalidArgumentError(f"{shown!r} can't be read as Parquet: {error}") from error
