@@ -99,6 +99,8 @@ def _common_schema(fragments: Sequence[ParquetFileFragment], first: pyarrow.Sche
             )
     common = first
     for fragment, schema in zip(fragments, schemas, strict=True):
+        if schema.equals(first):
+            continue
         for name in schema.names:
             place = common.get_field_index(name)
             wider = _wider(common.field(place), schema.field(name), fragment.path)
@@ -111,8 +113,10 @@ def _check_columns(fragment: ParquetFileFragment, schema: pyarrow.Schema) -> Non
     """Refuse a file that Arrow would read with nulls for a column, or with values that are cut to a narrower type."""
     import pyarrow.dataset as ds
 
-    of_folders = ds.get_partition_keys(fragment.partition_expression)
     physical = fragment.physical_schema
+    if physical.equals(schema):
+        return
+    of_folders = ds.get_partition_keys(fragment.partition_expression)
     for field in schema:
         if field.name in of_folders:
             continue
