@@ -85,7 +85,7 @@ def files_at_end(n_features: int, *, n_outputs: int, top_k: int | None, include_
 
     """
     local = local_files(n_features, n_outputs=n_outputs, top_k=top_k)
-    tops = (2 if n_outputs == 2 else 1) * (top_k is None and n_features > TOP_RANKS)
+    tops = _groups(n_outputs) * (top_k is None and n_features > TOP_RANKS)
     rows = len(list(split((0, n_features), MAX_BLOCK)))
     return max(1, (local + tops) * include_local + rows * include_rows)
 
@@ -93,7 +93,12 @@ def files_at_end(n_features: int, *, n_outputs: int, top_k: int | None, include_
 def local_files(n_features: int, *, n_outputs: int, top_k: int | None) -> int:
     """Return how many files a shard of local importances is; the arguments are those of :func:`files_at_end`."""
     blocks = split((0, n_features), MAX_BLOCK) if top_k is None else split((0, top_k), MAX_BLOCK // 2)
-    return (2 if n_outputs == 2 else 1) * len(list(blocks))
+    return _groups(n_outputs) * len(list(blocks))
+
+
+def _groups(n_outputs: int) -> int:
+    """Return in how many files outputs lie: two are apart, because one may be left out."""
+    return 2 if n_outputs == 2 else 1
 
 
 def most_parts(files_at_end: int) -> int:

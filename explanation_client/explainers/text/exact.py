@@ -7,6 +7,7 @@ taking words out, where what a row is divided by (the norm of a tf-idf row) stay
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +52,7 @@ class Parts:
     answers: Callable[[Any], Floats]
 
 
-class ExactRoute:
+class ExactRoute(ABC):
     """Values of words from those of a bag's columns.
 
     Parameters
@@ -111,12 +112,13 @@ class ExactRoute:
         """Return what is to be known of the values."""
         return ()
 
+    @abstractmethod
     def _stored(self, rows: Any) -> tuple[Floats, Floats]:
         """Return what each stored value of CSR rows contributes (C, nnz), and the base values (C,)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _answers(self, rows: Any) -> Floats:
-        raise NotImplementedError
+        """Return the model's own output (n, C), which the values have to add up to."""
 
     def _check(self, explained: list[tuple[Words, Floats]], base: Floats, rows: Any) -> None:
         sums = np.array([values.sum(axis=0) for _, values in explained])
